@@ -1,0 +1,1 @@
+"""What flows between steps: frozen values that know neither files nor formats."""

@@ -1,0 +1,38 @@
+"""One way to read and write every artifact, profile and params value: JSON of frozen dataclasses."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from deploykit.core.errors import Fault, InputError
+
+Value = TypeVar("Value")
+
+
+@lru_cache(maxsize=None)
+def adapter(value_type: Any) -> TypeAdapter[Any]:
+    """Give pydantic's view of a dataclass; building one takes milliseconds, so they are kept."""
+    return TypeAdapter(value_type)
+
+
+def encode(value: object) -> bytes:
+    """Write a dataclass as JSON; the same value gives the same bytes (fields stand in their own order)."""
+    return bytes(adapter(type(value)).dump_json(value))
+
+
+def to_plain(value: object) -> Any:
+    """Give a dataclass as dicts, lists and scalars, as the JSON would hold them."""
+    return adapter(type(value)).dump_python(value, mode="json")
+
+
+def decode(value_type: type[Value], content: bytes, where: str) -> Value:
+    """Read a dataclass from JSON; all faults at once, each with its place in `where`."""
+    try:
+        return adapter(value_type).validate_json(content)  # type: ignore[no-any-return]  # the adapter is typed Any
+    except ValidationError as error:
+        raise InputError(
+            *(Fault(f"{where}: {'.'.join(map(str, item['loc']))}", item["msg"]) for item in error.errors())
+        ) from error

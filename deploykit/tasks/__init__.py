@@ -1,0 +1,1 @@
+"""What a pipeline measures itself by."""
