@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Optional, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from deploykit.core.errors import Fault, InputError
 
 Value = TypeVar("Value")
 
 
-@lru_cache(maxsize=None)
 def adapter(value_type: Any) -> TypeAdapter[Any]:
-    """Give pydantic's view of a dataclass; building one takes milliseconds, so they are kept."""
-    return TypeAdapter(value_type)
+    """Give pydantic's view of a dataclass: unknown keys are refused, infinities and NaN survive JSON."""
+    return _adapter(value_type)
+
+
+@cache  # building one takes milliseconds
+def _adapter(value_type: Any) -> TypeAdapter[Any]:
+    strict = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+    # pydantic takes no configuration beside a dataclass, but does for an optional one, and hands it inwards.
+    return TypeAdapter(Optional[value_type], config=strict)  # noqa: UP045  # `X | None` needs a static type
 
 
 def encode(value: object) -> bytes:

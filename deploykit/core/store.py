@@ -2,15 +2,15 @@
 
     .deploykit/
       blobs/ab/abcd...     files by their blake3 digest, read-only
-      views/<id>/          hard links of blobs, under the names that must lie side by side (ONNX and its external data)
+      views/<id>/          hard links of blobs that must lie side by side (ONNX and its external data)
       steps/<digest>.json  a step's key and its artifact
       runs/<id>.json       one manifest a run
-      stat.json            digests of the user's files by (size, mtime, inode), so that they aren't read again
-      tmp/                 whatever isn't finished; emptied by the next run that holds the lock
+      stat.json            digests of the user's files by (size, mtime, inode): they aren't read again
+      tmp/                 what isn't finished; emptied by the next run that holds the lock
       lock
 
-Every file appears by `os.replace` or `os.rename` from `tmp/` on the same file system: a run that is killed at any
-moment leaves a whole file or none.
+Every file appears by `os.replace` or `os.rename` from `tmp/` on the same file system: a run that is killed at
+any moment leaves a whole file or none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Reader(Protocol):
 
 
 class Store:
-    """One pipeline folder's `.deploykit/`. Safe for readers at any time; writers hold the lock (`pipeline.runner`)."""
+    """One pipeline folder's `.deploykit/`. Readers are safe at any time; writers hold the lock (`pipeline`)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -120,12 +120,14 @@ def digest_bytes(content: bytes) -> str:
 @contextlib.contextmanager
 def disk_faults(folder: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write below `folder` into one clear message each."""
+    free = "free some space, or see `deploykit cache clean`"
+    elsewhere = "make it writable, or name another folder with --workspace"
     reasons = {
-        errno.ENOSPC: ("no space left on the disk", "free some space, or see `deploykit cache clean`"),
-        errno.EDQUOT: ("the disk quota is used up", "free some space, or see `deploykit cache clean`"),
-        errno.EROFS: ("the file system is read-only", "give another folder with --workspace"),
-        errno.EACCES: ("the folder may not be written", "change its permissions, or give another with --workspace"),
-        errno.EPERM: ("the folder may not be written", "change its permissions, or give another with --workspace"),
+        errno.ENOSPC: ("no space left on the disk", free),
+        errno.EDQUOT: ("the disk quota is used up", free),
+        errno.EROFS: ("the file system is read-only", elsewhere),
+        errno.EACCES: ("this may not be written", elsewhere),
+        errno.EPERM: ("this may not be written", elsewhere),
     }
     try:
         yield

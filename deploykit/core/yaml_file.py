@@ -1,0 +1,237 @@
+"""YAML files that a user wrote: read safely, checked whole, every fault with its line and column."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from deploykit.core.codec import adapter
+from deploykit.core.errors import Fault, InputError, input_error
+
+Value = TypeVar("Value")
+Location: TypeAlias = tuple[str | int, ...]
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_VALUES = 100_000
+"""More values than this, counting each use of an alias, is an attack or an accident."""
+
+PLAIN_TYPES = ("str", "int", "float", "bool", "null", "map", "seq")
+CORE_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in PLAIN_TYPES)
+MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A YAML file's values, and where each stands: `positions[("a", 0, "b")]` is a 1-based (line, column)."""
+
+    path: Path
+    data: Any
+    positions: Mapping[Location, tuple[int, int]]
+
+    def place(self, loc: Location) -> str:
+        """Give `file:line:column` of a value, or of the nearest value around it that stands in the file."""
+        while loc and loc not in self.positions:
+            loc = loc[:-1]
+        line, column = self.positions.get(loc, (1, 1))
+        return f"{self.path}:{line}:{column}"
+
+
+def load_document(path: Path) -> Document:
+    """Read a YAML 1.2 file: plain values only (no tags), aliases within bounds, no key twice.
+
+    Raises:
+        InputError: the file cannot be read, or is no such YAML; all faults that can be seen at once.
+    """
+    text = _read_text(path)
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise input_error(place, f"not valid YAML: {error.problem or error.context}") from error
+    except (YAMLError, RecursionError) as error:
+        raise input_error(str(path), f"not valid YAML: {str(error).splitlines()[0]}") from error
+    builder = _Builder(path, yaml)
+    data = builder.build(root, ()) if root is not None else None
+    if builder.faults:
+        raise InputError(*builder.faults)
+    return Document(path, data, builder.positions)
+
+
+def parse(document: Document, value_type: type[Value], loc: Location = ()) -> Value:
+    """Check (the part at `loc` of) a document against a frozen dataclass and give it.
+
+    Raises:
+        InputError: one fault per unknown key, missing key or wrong value, as `file:line:column: where: what`.
+    """
+    data = document.data
+    for step in loc:
+        data = data[step]
+    faults = list(value_faults(value_type, data))
+    if faults:
+        raise InputError(*(located(document, loc + at, what) for at, what in faults))
+    return adapter(value_type).validate_python(data)  # type: ignore[no-any-return]  # the adapter is typed Any
+
+
+def located(document: Document, loc: Location, what: str, fix: str = "") -> Fault:
+    """Make a fault of a value in a document, with its file, line, column and dotted name."""
+    return Fault(f"{document.place(loc)}: {_dotted(loc)}", what, fix)
+
+
+def value_faults(value_type: Any, data: object) -> Iterator[tuple[Location, str]]:
+    """Give (location, sentence) for all that is wrong with plain data as a value of a type."""
+    from pydantic import ValidationError
+
+    try:
+        if adapter(value_type).validate_python(data) is None:
+            yield (), "nothing is given here"
+    except ValidationError as error:
+        for item in error.errors():
+            yield item["loc"], _sentence(value_type, item)
+
+
+def did_you_mean(given: str, known: typing.Iterable[str]) -> str:
+    """Give ", did you mean X?" for a near miss, else the list of what is known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if near:
+        return f", did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise input_error(str(path), f"larger than {MAX_FILE_BYTES} bytes, too large for a configuration")
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise input_error(str(path), "no such file") from None
+    except IsADirectoryError:
+        raise input_error(str(path), "is a folder, not a YAML file") from None
+    except UnicodeDecodeError as error:
+        raise input_error(f"{path}: byte {error.start}", "not UTF-8 text") from error
+    except OSError as error:
+        raise input_error(str(path), f"cannot be read: {error.strerror}") from error
+
+
+class _Builder:
+    """Turns YAML nodes into plain values and keeps their positions; faults are collected, not raised."""
+
+    def __init__(self, path: Path, yaml: YAML) -> None:
+        self.path = path
+        self.positions: dict[Location, tuple[int, int]] = {}
+        self.faults: list[Fault] = []
+        self._construct = yaml.constructor
+        self._count = 0
+        self._open: set[int] = set()
+
+    def build(self, node: Node, loc: Location) -> Any:
+        self.positions.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
+        self._count += 1
+        if self._count == MAX_VALUES:
+            self._fault(node, loc, f"more than {MAX_VALUES} values once its aliases are expanded")
+        if self._count >= MAX_VALUES:
+            return None
+        if id(node) in self._open:
+            self._fault(node, loc, "an alias that contains itself")
+            return None
+        self._open.add(id(node))
+        value = self._value(node, loc)
+        self._open.discard(id(node))
+        return value
+
+    def _value(self, node: Node, loc: Location) -> Any:
+        tag = str(node.tag)
+        if isinstance(node, ScalarNode) and tag == "tag:yaml.org,2002:timestamp":
+            return node.value
+        if tag not in CORE_TAGS:
+            self._fault(node, loc, f"the tag {tag.replace('tag:yaml.org,2002:', '!!')} is not allowed here")
+            return None
+        if isinstance(node, SequenceNode):
+            return [self.build(item, (*loc, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, MappingNode):
+            return self._mapping(node, loc)
+        return self._construct.construct_object(node)
+
+    def _mapping(self, node: MappingNode, loc: Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key, value in node.value:
+            if str(key.tag) == MERGE_TAG:
+                parts = value.value if isinstance(value, SequenceNode) else [value]
+                for part in reversed(parts):
+                    built = self.build(part, loc)
+                    merged.update(built if isinstance(built, dict) else {})
+                continue
+            if not isinstance(key, ScalarNode):
+                self._fault(key, loc, "a key has to be plain text")
+                continue
+            if key.value in found:
+                self._fault(key, (*loc, key.value), "this key stands twice")
+            self.positions[(*loc, key.value)] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            found[key.value] = self.build(value, (*loc, key.value))
+        return {**merged, **found}
+
+    def _fault(self, node: Node, loc: Location, what: str) -> None:
+        mark = node.start_mark
+        self.faults.append(Fault(f"{self.path}:{mark.line + 1}:{mark.column + 1}: {_dotted(loc)}", what))
+
+
+def _dotted(loc: Location) -> str:
+    return ".".join(map(str, loc)) or "(top)"
+
+
+def _sentence(value_type: Any, item: Any) -> str:
+    loc: Location = item["loc"]
+    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"unknown key{did_you_mean(str(loc[-1]), _field_names(value_type, loc[:-1]))}"
+    if item["type"] in ("missing", "missing_argument"):
+        return "this key is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    given = item["input"]
+    if item["type"] == "literal_error" and isinstance(given, str):
+        return f"{given!r} is not allowed: {message[0].lower()}{message[1:]}"
+    shown = "" if isinstance(given, (dict, list)) or dataclasses.is_dataclass(given) else f", not {given!r}"
+    return f"{message[0].lower()}{message[1:]}{shown}"
+
+
+def _field_names(value_type: Any, loc: Location) -> tuple[str, ...]:
+    """Give the keys that are allowed at a location of a type, for did-you-mean."""
+    candidates = [value_type]
+    for step in loc:
+        candidates = [inner for candidate in candidates for inner in _step_into(candidate, step)]
+    flat = [part for candidate in candidates for part in _alternatives(candidate)]
+    classes = [part for part in flat if dataclasses.is_dataclass(part)]
+    return tuple(field.name for part in classes for field in dataclasses.fields(part))
+
+
+def _alternatives(value_type: Any) -> Iterator[Any]:
+    origin = typing.get_origin(value_type)
+    if origin is typing.Annotated:
+        yield from _alternatives(typing.get_args(value_type)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for part in typing.get_args(value_type):
+            yield from _alternatives(part)
+    else:
+        yield value_type
+
+
+def _step_into(value_type: Any, step: str | int) -> Iterator[Any]:
+    for part in _alternatives(value_type):
+        if dataclasses.is_dataclass(part):
+            hints = typing.get_type_hints(part)
+            if step in hints:
+                yield hints[str(step)]
+        elif typing.get_args(part):
+            arguments = [argument for argument in typing.get_args(part) if argument is not Ellipsis]
+            yield arguments[-1]
