@@ -11,20 +11,25 @@ from deploykit.core.bounds import SolveBound
 @dataclass(frozen=True)
 class Buffer:
     """A block of an arena: half-open bytes [offset_bytes, offset_bytes + size_bytes), alive over the half-open
-    step interval [first_step, end_step). `tensors` share it, by in-place use or as aliases (Reshape ...)."""
+    step interval [first_step, end_step). Steps are node indices in a segment's arena and segment indices in
+    the shared one. `tensors` share it, by in-place use or as aliases (Reshape ...); `inner_offsets_bytes` says where
+    each starts inside the block (empty: all at 0), which only the views of a Concat need."""
 
     tensors: tuple[str, ...]
     size_bytes: int
     offset_bytes: int
     first_step: int
     end_step: int
+    inner_offsets_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Arena:
-    """One block of memory. `owner` is a segment's name, or "shared" for what crosses segments.
+    """One block of memory. `owner` is a segment's name, or "shared" for what crosses segments and for the
+    network's inputs and outputs.
 
-    `bound` is in bytes: the objective is the arena's size, the lower bound that of any packing.
+    `bound` is in bytes: the objective is the arena's size, the lower bound that of any packing of its buffers.
+    `unplanned_bytes` is what the same tensors take when each has memory of its own.
     """
 
     owner: str
@@ -37,7 +42,10 @@ class Arena:
 
 @dataclass(frozen=True)
 class StateBuffers:
-    """A state pair's double buffer in persistent memory: frame t reads one half and writes the other."""
+    """A state pair's double buffer in persistent memory: frame t reads half t % 2 and writes the other.
+
+    Both halves are zero before the first frame. `size_bytes` is that of one half, rounded to the alignment.
+    """
 
     output: str
     input: str
@@ -47,7 +55,12 @@ class StateBuffers:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """All memory of one network on one chip. `placement` says where an arena fits ("sram" or "dram")."""
+    """All memory of one network on one chip.
+
+    `placement` says for each arena (by owner), and for "state" where there is some, whether it fits on the chip
+    ("sram") or not ("dram"). `state_bytes` counts both halves. `unsized` are tensors whose size nobody knows: they
+    are in no arena, so the plan is incomplete where it isn't empty.
+    """
 
     network: str
     chip: str
@@ -57,3 +70,4 @@ class MemoryPlan:
     weight_bytes: int
     placement: tuple[tuple[str, Literal["sram", "dram"]], ...]
     notices: tuple[str, ...] = ()
+    unsized: tuple[str, ...] = ()

@@ -38,8 +38,30 @@ class EngineUse:
 
 
 @dataclass(frozen=True)
+class NetworkTiming:
+    """How one network keeps its rate: worst frame of those that are shown.
+
+    `alone_ns` is a frame's latency on an empty chip, `worst_latency_ns` from release to the end of the last segment,
+    `worst_lateness_ns` what that exceeds the deadline by (0 where no frame is late).
+    """
+
+    network: str
+    rate_hz: float
+    deadline_ns: int
+    frames: int
+    late_frames: int
+    alone_ns: int
+    worst_latency_ns: int
+    worst_lateness_ns: int
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """All runs over `horizon_ns`; `bound` is on the makespan in ns. Deadlines are those of whole frames."""
+    """All runs over `horizon_ns`, in order of start; `bound` is on the makespan in ns.
+
+    Deadlines are those of whole frames. `hyperperiod_ns` is the time after which the releases repeat; where the horizon
+    is shorter, the notices say so. `feasible`: no run is late and no engine needs more than all of its time.
+    """
 
     chip: str
     horizon_ns: int
@@ -48,3 +70,5 @@ class Schedule:
     bound: SolveBound
     feasible: bool
     notices: tuple[str, ...] = ()
+    hyperperiod_ns: int = 0
+    networks: tuple[NetworkTiming, ...] = ()
