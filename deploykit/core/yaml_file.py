@@ -31,18 +31,17 @@ MERGE_TAG = "tag:yaml.org,2002:merge"
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A YAML file's values, and where each stands: `positions[("a", 0, "b")]` is a 1-based (line, column)."""
+    """A file's values, and where each stands: `places[("a", 0, "b")]` is `file:line:column`, 1-based."""
 
     path: Path
     data: Any
-    positions: Mapping[Location, tuple[int, int]]
+    places: Mapping[Location, str]
 
     def place(self, loc: Location) -> str:
-        """Give `file:line:column` of a value, or of the nearest value around it that stands in the file."""
-        while loc and loc not in self.positions:
+        """Give the place of a value, or of the nearest value around it that stands in the file."""
+        while loc and loc not in self.places:
             loc = loc[:-1]
-        line, column = self.positions.get(loc, (1, 1))
-        return f"{self.path}:{line}:{column}"
+        return self.places.get(loc, f"{self.path}:1:1")
 
 
 def load_document(path: Path) -> Document:
@@ -65,18 +64,23 @@ def load_document(path: Path) -> Document:
     data = builder.build(root, ()) if root is not None else None
     if builder.faults:
         raise InputError(*builder.faults)
-    return Document(path, data, builder.positions)
+    return Document(path, data, builder.places)
 
 
-def parse(document: Document, value_type: type[Value], loc: Location = ()) -> Value:
-    """Check (the part at `loc` of) a document against a frozen dataclass and give it.
+def at(data: Any, loc: Location) -> Any:
+    """Give the part of plain data at a location."""
+    for step in loc:
+        data = data[step]
+    return data
+
+
+def parse(document: Document, value_type: type[Value], loc: Location = (), data: object = ...) -> Value:
+    """Check the part at `loc` of a document (or `data`, made from it) against a frozen dataclass and give it.
 
     Raises:
         InputError: one fault per unknown key, missing key or wrong value, as `file:line:column: where: what`.
     """
-    data = document.data
-    for step in loc:
-        data = data[step]
+    data = at(document.data, loc) if data is ... else data
     faults = list(value_faults(value_type, data))
     if faults:
         raise InputError(*(located(document, loc + at, what) for at, what in faults))
@@ -129,14 +133,14 @@ class _Builder:
 
     def __init__(self, path: Path, yaml: YAML) -> None:
         self.path = path
-        self.positions: dict[Location, tuple[int, int]] = {}
+        self.places: dict[Location, str] = {}
         self.faults: list[Fault] = []
         self._construct = yaml.constructor
         self._count = 0
         self._open: set[int] = set()
 
     def build(self, node: Node, loc: Location) -> Any:
-        self.positions.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
+        self.places.setdefault(loc, self._place(node))
         self._count += 1
         if self._count == MAX_VALUES:
             self._fault(node, loc, f"more than {MAX_VALUES} values once its aliases are expanded")
@@ -178,13 +182,15 @@ class _Builder:
                 continue
             if key.value in found:
                 self._fault(key, (*loc, key.value), "this key stands twice")
-            self.positions[(*loc, key.value)] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            self.places[(*loc, key.value)] = self._place(key)
             found[key.value] = self.build(value, (*loc, key.value))
         return {**merged, **found}
 
     def _fault(self, node: Node, loc: Location, what: str) -> None:
-        mark = node.start_mark
-        self.faults.append(Fault(f"{self.path}:{mark.line + 1}:{mark.column + 1}: {_dotted(loc)}", what))
+        self.faults.append(Fault(f"{self._place(node)}: {_dotted(loc)}", what))
+
+    def _place(self, node: Node) -> str:
+        return f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
 
 def _dotted(loc: Location) -> str:

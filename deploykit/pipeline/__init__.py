@@ -1,0 +1,1 @@
+"""Decides what has to run, runs it, and keeps the record."""
