@@ -4,6 +4,7 @@
       blobs/ab/abcd...     files by their blake3 digest, read-only
       views/<id>/          hard links of blobs that must lie side by side (ONNX and its external data)
       steps/<digest>.json  a step's key and its artifact
+      latest/<step>.json   each step's newest key, to say what changed since
       runs/<id>.json       one manifest a run
       stat.json            digests of the user's files by (size, mtime, inode): they aren't read again
       tmp/                 what isn't finished; emptied by the next run that holds the lock
@@ -40,7 +41,7 @@ class Reader(Protocol):
 
 
 class Store:
-    """One pipeline folder's `.deploykit/`. Readers are safe at any time; writers hold the lock (`pipeline`)."""
+    """One pipeline folder's `.deploykit/`. Readers are safe at any time; writers hold the lock."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -51,6 +52,13 @@ class Store:
         if not found.exists():
             raise input_error(str(found), f"the cache lacks {blob.name}", "run again with --force")
         return found
+
+    def holds(self, blob: Blob) -> bool:
+        """Say whether a blob's content is here, whole."""
+        try:
+            return self._blob_path(blob.digest).stat().st_size == blob.size_bytes
+        except OSError:
+            return False
 
     def folder(self, blobs: Sequence[Blob]) -> Path:
         """Give a folder in which these blobs lie side by side under their names."""

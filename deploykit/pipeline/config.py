@@ -11,7 +11,7 @@ from typing import Any
 
 from deploykit.artifacts.contract import InputContract
 from deploykit.core.errors import Fault, InputError, input_error
-from deploykit.core.yaml_file import Document, Location, did_you_mean, load_document, located, parse
+from deploykit.core.yaml_file import Document, Location, at, did_you_mean, load_document, located, parse
 from deploykit.stages import STAGES
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -19,8 +19,11 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Matrix:
-    """Runs the pipeline for each combination of values. `axes` maps a setting ("chip", "networks.bev.split.auto")
-    to its values; `exclude` drops combinations, `include` adds some."""
+    """Runs the pipeline for each combination of values.
+
+    `axes` maps a setting ("chip", "networks.bev.split.auto") to its values; `exclude` drops the combinations
+    that hold all of its values, `include` adds some.
+    """
 
     axes: dict[str, tuple[Any, ...]]
     exclude: tuple[dict[str, Any], ...] = ()
@@ -178,7 +181,8 @@ class _Reader:
             if key not in own and key not in stage_sections and key not in apart:
                 meant = did_you_mean(key, (*own, *stage_sections, *apart))
                 self._fault((*location, key), f"unknown key{meant}")
-        core = self._parse(location, core_type, {key: value for key, value in body.items() if key in own})
+        mine = {key: named(value) if key == "io" else value for key, value in body.items() if key in own}
+        core = self._parse(location, core_type, mine)
         options = {
             section: self._parse((*location, section), params, body.get(section) or {})
             for section, params in stage_sections.items()
@@ -194,3 +198,10 @@ class _Reader:
 
     def _fault(self, location: Location, what: str) -> None:
         self.faults.append(located(self.document, location, what))
+
+
+def named(io: Any) -> Any:
+    """Give each contract of an `io` mapping its key as its name."""
+    if not isinstance(io, dict):
+        return io
+    return {name: {"name": name, **body} if isinstance(body, dict) else body for name, body in io.items()}

@@ -31,7 +31,7 @@ class Stage:
     """A step of the pipeline: what it reads, and where its code is.
 
     `reads` are earlier steps, of the same network for `scope` "network", of every network for "pipeline".
-    `section` names the options' place in the YAML. `version` rises when the same inputs give another artifact.
+    `section` names the options' place in the YAML. `version` rises when the same inputs give another result.
     `data` tells which clips the stage is handed, and so whether the task is a part of its key.
     """
 
