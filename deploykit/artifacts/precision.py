@@ -57,3 +57,21 @@ class Calibration:
     frames: int
     source: str
     ranges: tuple[TensorRange, ...]
+
+
+HELPER_SUFFIXES = ("::float", "::codes", "::rounded", "::scale", "::zero_point")
+"""How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its name:
+
+    t             the value that its readers see: for an int8 tensor (codes - zero point) * scale
+    t::float      what the operator gave, before it was rounded to codes
+    t::codes      the integers that the chip stores
+    t::rounded    the same as `t` of an int8 tensor, where `t` itself has to stay float: an input of the graph, or a
+                  float tensor that an int8 node reads
+"""
+
+
+def network_name(tensor: str) -> str:
+    """Give the float network's name of a tensor in a quantized one: the helper suffixes taken off."""
+    for suffix in HELPER_SUFFIXES:
+        tensor = tensor.removesuffix(suffix)
+    return tensor
