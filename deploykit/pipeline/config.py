@@ -51,6 +51,11 @@ class NetworkCore:
     io: dict[str, InputContract] = field(default_factory=dict)
     clips: ClipCounts = ClipCounts()
 
+    @property
+    def contracts(self) -> tuple[InputContract, ...]:
+        """The inputs' contracts, in the YAML's order."""
+        return tuple(self.io.values())
+
 
 @dataclass(frozen=True)
 class PipelineCore:

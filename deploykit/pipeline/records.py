@@ -65,6 +65,11 @@ class Records:
             return None
         return found if isinstance(found, dict) else None
 
+    def key(self, digest: str) -> dict[str, Any] | None:
+        """Give the key of a recorded step by the key's digest."""
+        record = self._read(self._path(digest))
+        return record.key if record else None
+
     def all(self) -> Iterator[tuple[Path, StepRecord]]:
         """Give every record with its file."""
         for path in sorted((self.store.root / "steps").glob("*.json")):

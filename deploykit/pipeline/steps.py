@@ -12,7 +12,7 @@ from deploykit.stages import Stage
 
 @dataclass(frozen=True)
 class Step:
-    """A stage applied to a network (`bev.split`), or to the whole pipeline (`schedule`, without a network)."""
+    """A stage applied to a network (`bev.split`), or to the whole pipeline (`schedule`)."""
 
     name: str
     stage_name: str
@@ -23,10 +23,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which steps a command asks for. Each name is a step (`bev.split`) or a stage (`split`: of all networks).
+    """Which steps a command asks for. A name is a step (`bev.split`) or a stage (`split`: of all networks).
 
-    `first`, `last`: the range to run; earlier steps have to be in the cache, later ones are left out. `only`: these steps
-    alone. `force`: run these even if they are in the cache ("all": every one).
+    `first`, `last`: the range to run; earlier steps have to be in the cache, later ones are left out.
+    `only`: these steps alone. `force`: run these even if they are in the cache ("all": every one).
     """
 
     first: str = ""
@@ -36,7 +36,7 @@ class Selection:
 
 
 def pipeline_steps(networks: Sequence[str], stages: Mapping[str, Stage]) -> tuple[Step, ...]:
-    """Give all steps, each after those that it reads: network by network, then those of the whole pipeline."""
+    """Give all steps, each after those that it reads: network by network, then the whole pipeline's."""
     steps = []
     for network in networks:
         for name, stage in stages.items():
@@ -60,7 +60,9 @@ def selected(steps: Sequence[Step], selection: Selection) -> tuple[frozenset[str
     forced = [name for name in selection.force if name != "all"]
     known = [*dict.fromkeys(step.stage_name for step in steps), *(step.name for step in steps)]
     faults = [
-        Fault(name, f"no such step{did_you_mean(name, known)}") for name in (*named, *forced) if name not in known
+        Fault(name, f"no such step{did_you_mean(name, known)}")
+        for name in (*named, *forced)
+        if name not in known
     ]
     if faults:
         raise InputError(*faults)

@@ -1,0 +1,146 @@
+"""One pipeline, read and resolved: what the runner, the plan and the history all start from."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import deploykit
+from deploykit.core.codec import to_plain
+from deploykit.core.errors import input_error
+from deploykit.core.profile import ChipProfile
+from deploykit.core.yaml_file import Document
+from deploykit.pipeline.config import PipelineConfig
+from deploykit.pipeline.file_digests import FileDigests
+from deploykit.pipeline.keys import StepKey
+from deploykit.pipeline.steps import Step, pipeline_steps
+from deploykit.stages import STAGES
+from deploykit.stages.call import ClipSource
+
+TOOLS = ("numpy", "onnx", "onnxruntime", "onnxsim")
+
+
+@dataclass(frozen=True)
+class Context:
+    """A pipeline's configuration with its chip profile and the digests of the user's files.
+
+    `name` is the pipeline's, with the matrix combination where there is one (`bev@chip=orin-agx`).
+    """
+
+    name: str
+    config: PipelineConfig
+    document: Document
+    profile: ChipProfile
+    profile_path: Path
+    digests: FileDigests
+
+    @property
+    def folder(self) -> Path:
+        """The YAML's folder: the user's paths are relative to it."""
+        return self.document.path.parent
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in order."""
+        return pipeline_steps(tuple(self.config.networks), STAGES)
+
+    @cached_property
+    def task(self) -> Any:
+        """The task, made when the first step needs it."""
+        from deploykit.tasks import make_task
+
+        kind, options = self._task_parts
+        contracts = {name: network.core.contracts for name, network in self.config.networks.items()}
+        return make_task(kind, options, contracts=contracts, folder=self.folder)
+
+    def source(self, network: str) -> Path | None:
+        """Give a network's ONNX file, or None where it comes from a PyTorch function.
+
+        Raises:
+            InputError: a `package:` source names no installed package, or leaves its folder.
+        """
+        text = self.config.networks[network].core.source
+        if not text:
+            return None
+        if not text.startswith("package:"):
+            return self.folder / text
+        package, _, inner = text.removeprefix("package:").partition("/")
+        where = self.document.place(("networks", network, "source"))
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise input_error(where, f"the package {package!r} is not installed", f"pip install {package}")
+        root = Path(spec.submodule_search_locations[0]).resolve()
+        found = (root / inner).resolve()
+        if root not in found.parents:
+            raise input_error(where, f"{inner!r} leaves the folder of the package {package!r}")
+        return found
+
+    def clips(self, step: Step) -> ClipSource | tuple[()]:
+        """Give the clips that a network step reads."""
+        if step.stage.data not in ("calibration", "validation"):
+            return ()
+        calibrates = step.stage.data == "calibration"
+        make = self.task.calibration_clips if calibrates else self.task.validation_clips
+        return ClipSource(make, step.networks[0], self._clip_count(step))
+
+    def params(self, step: Step) -> Any:
+        """Give a step's options."""
+        if step.stage.scope == "pipeline":
+            return self.config.options[step.stage.section]
+        return self.config.networks[step.networks[0]].options[step.stage.section]
+
+    def key(self, step: Step, inputs: Mapping[str, str]) -> StepKey:
+        """Give all that decides a step's artifact, from the digests of the artifacts that it reads."""
+        stage = step.stage
+        return StepKey(
+            step=step.name,
+            stage=step.stage_name,
+            version=stage.version,
+            params=to_plain(self.params(step)),
+            inputs=dict(inputs),
+            files=self._source_digests(step) if stage.uses_source else {},
+            profile=to_plain(self.profile) if stage.uses_profile else None,
+            data=self._data(step) if stage.data != "none" else None,
+            tools={"deploykit": deploykit.__version__} | {tool: metadata.version(tool) for tool in TOOLS},
+        )
+
+    @property
+    def _task_parts(self) -> tuple[str, dict[str, Any]]:
+        options = dict(self.config.core.task)
+        return options.pop("kind"), options
+
+    def _clip_count(self, step: Step) -> int:
+        counts = self.config.networks[step.networks[0]].core.clips
+        if step.stage.data == "validation":
+            return counts.dump
+        return counts.calibration if step.stage_name == "quantize" else counts.proof
+
+    def _data(self, step: Step) -> dict[str, Any]:
+        from deploykit.tasks import data_files
+
+        kind, options = self._task_parts
+        count = {} if step.stage.data == "task" else {"clips": self._clip_count(step)}
+        files = data_files(kind, options, folder=self.folder)
+        return {
+            **count,
+            "task": self.config.core.task,
+            "io": {name: to_plain(self.config.networks[name].core.contracts) for name in step.networks},
+            "files": {name: self.digests.digest(path) for name, path in files},
+        }
+
+    def _source_digests(self, step: Step) -> dict[str, str]:
+        from deploykit.core.graph.external import (
+            external_files,
+        )  # imports onnx only for a file not seen before
+
+        source = self.source(step.networks[0])
+        if source is None:
+            return {}
+        names = self.digests.names(source, "external", external_files)
+        found = {source.name: self.digests.digest(source)}
+        return found | {name: self.digests.digest(source.parent / name) for name in names}
