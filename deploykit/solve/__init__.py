@@ -1,0 +1,1 @@
+"""Optimisation on integers: problems, methods, and validators that trust neither."""

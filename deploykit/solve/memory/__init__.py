@@ -1,0 +1,1 @@
+"""Packing of lifetimes into one block of memory."""

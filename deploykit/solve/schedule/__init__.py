@@ -1,0 +1,1 @@
+"""Non-preemptive jobs on machines."""
