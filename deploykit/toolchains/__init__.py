@@ -1,0 +1,1 @@
+"""What runs a partition: the reference toolchain (onnxruntime), and vendors' later."""
