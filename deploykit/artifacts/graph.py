@@ -32,7 +32,10 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """One operation. `id` is stable and unique in the model, also across subgraphs; "" is an absent input."""
+    """One operation. `id` is stable and unique in the model, also across subgraphs; "" is an absent input.
+
+    `name` is the node's own name in the ONNX file, for people and for patterns; it is unique too, but may change.
+    """
 
     id: str
     op: str
@@ -41,6 +44,7 @@ class NodeInfo:
     outputs: tuple[str, ...]
     attributes: tuple[tuple[str, AttributeValue], ...] = ()
     subgraphs: tuple[tuple[str, GraphInfo], ...] = ()
+    name: str = ""
 
     def attribute(self, name: str, default: AttributeValue) -> AttributeValue:
         """Give an attribute's value, or `default` where the node does not set it."""
