@@ -1,0 +1,78 @@
+"""Which tensors never leave the chip because two layers run as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploykit.analysis.op_costs.work import known_size
+from deploykit.artifacts.graph import GraphInfo, NodeInfo
+from deploykit.core.profile import EngineProfile
+
+ANCHORS = frozenset(
+    (
+        "Conv",
+        "ConvTranspose",
+        "ConvInteger",
+        "QLinearConv",
+        "Gemm",
+        "MatMul",
+        "MatMulInteger",
+        "QLinearMatMul",
+    )
+)
+"""Operators whose compilers compute what follows on the way out."""
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """`followers` are the nodes that run as part of the layer before them, `kept` the tensors in between."""
+
+    followers: frozenset[str]
+    kept: frozenset[str]
+
+
+def fuse(graph: GraphInfo, engines: Mapping[str, EngineProfile]) -> Fusion:
+    """Find chains that start at a convolution or matrix product and go on through what the engine fuses.
+
+    A node follows if it alone reads the tensor before it, which is no output of the graph, keeps its size,
+    and runs on the same engine; x * sigmoid(x) is one follower. `engines` gives each node's engine by its id.
+    Other operands (the second input of a residual Add) are read from memory as before.
+    """
+    followers: set[str] = set()
+    kept: set[str] = set()
+    for anchor in graph.nodes:
+        if anchor.op not in ANCHORS:
+            continue
+        last: NodeInfo | None = anchor
+        while last is not None:
+            group = _next(graph, last, engines[anchor.id])
+            if any(node.id in followers or engines[node.id] is not engines[anchor.id] for node in group):
+                break  # a residual Add belongs to one chain only
+            followers.update(node.id for node in group)
+            kept.update(node.outputs[0] for node in (last, *group[:-1]) if group)
+            last = group[-1] if group else None
+    return Fusion(frozenset(followers), frozenset(kept))
+
+
+def _next(graph: GraphInfo, node: NodeInfo, engine: EngineProfile) -> tuple[NodeInfo, ...]:
+    """Give the node, or the two of x * act(x), that can run with the one before it."""
+    tensor = node.outputs[0]
+    readers = graph.consumers.get(tensor, ())
+    if tensor in graph.outputs or any(reader.subgraphs for reader in readers):
+        return ()
+    if len(readers) == 1:
+        (follower,) = readers
+        return readers if _fits(graph, follower, tensor, engine) else ()
+    if len(readers) == 2:
+        gate, product = readers
+        between = gate.outputs[0]
+        alone = graph.consumers.get(between, ()) == (product,) and between not in graph.outputs
+        if product.op == "Mul" and alone and _fits(graph, gate, tensor, engine):
+            return (gate, product)
+    return ()
+
+
+def _fits(graph: GraphInfo, node: NodeInfo, tensor: str, engine: EngineProfile) -> bool:
+    sizes = [known_size(graph.tensor.get(name)) for name in (tensor, node.outputs[0])]
+    return node.op in engine.fuses and sizes[0] is not None and sizes[0] == sizes[1]

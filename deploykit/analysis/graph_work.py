@@ -1,0 +1,94 @@
+"""The work of all nodes of a graph, subgraphs included, with everything that prevents it said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Tensors, Work, operator_key
+from deploykit.analysis.op_costs.control import UnknownTripCount
+from deploykit.analysis.op_costs.work import UnknownSize, known_size, layer, total
+from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
+from deploykit.core.errors import Fault, InputError
+
+
+@dataclass(frozen=True)
+class CustomCost:
+    """What the user says that an operator costs per run; its tensors are read and written once, whole."""
+
+    macs: int = 0
+    vector_ops: int = 0
+
+
+@dataclass(frozen=True)
+class WorkSettings:
+    """What the user adds: costs of operators ("domain:Op" or a node id), trip counts of loops by node id."""
+
+    custom_costs: Mapping[str, CustomCost] = field(default_factory=dict)
+    trip_counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def operator_name(node: NodeInfo) -> str:
+    """Give an operator's name for people and profiles: "Conv", "com.example:Voxelize"."""
+    domain, op = operator_key(node.domain, node.op)
+    return f"{domain}:{op}" if domain else op
+
+
+def graph_works(graph: GraphInfo, *, settings: WorkSettings | None = None) -> tuple[Work, ...]:
+    """Give the work of each node, in the graph's order.
+
+    Raises:
+        InputError: operators without a cost, tensors of unknown size, loops of unknown length, all at once.
+    """
+    walk = _Walk(settings or WorkSettings())
+    works = tuple(walk.node(node, graph.tensor) for node in graph.nodes)
+    if walk.faults:
+        raise InputError(*dict.fromkeys(walk.faults))
+    return works
+
+
+class _Walk:
+    """Walks over nested graphs and collects faults; a node with a fault counts as no work meanwhile."""
+
+    def __init__(self, settings: WorkSettings) -> None:
+        self.faults: list[Fault] = []
+        self._settings = settings
+
+    def node(self, node: NodeInfo, tensors: Tensors) -> Work:
+        try:
+            return self._work(node, tensors)
+        except UnknownSize as error:
+            names = _unknown_sizes(node, tensors) or (error.tensor,)
+            what = (
+                f"{operator_name(node)} needs the size of {', '.join(map(repr, names))}, which is not known"
+            )
+            self.faults.append(Fault(node.id, what, "bind the symbolic dims in the pipeline (shapes:)"))
+        except UnknownTripCount:
+            what = f"nobody knows how often {operator_name(node)} runs its body"
+            self.faults.append(Fault(node.id, what, "give a bound under analyze.trip_counts"))
+        return Work()
+
+    def body(self, graph: GraphInfo, tensors: Tensors) -> Work:
+        inside = {**tensors, **graph.tensor}
+        return total([self.node(node, inside) for node in graph.nodes])
+
+    def _work(self, node: NodeInfo, tensors: Tensors) -> Work:
+        key = operator_key(node.domain, node.op)
+        custom = self._settings.custom_costs.get(node.id) or self._settings.custom_costs.get(
+            operator_name(node)
+        )
+        if custom:
+            return layer(node, tensors, macs=custom.macs, simple=custom.vector_ops)
+        if key in CONTROL_COSTS:
+            trips = self._settings.trip_counts.get(node.id)
+            return CONTROL_COSTS[key](node, tensors, self.body, trips)
+        if key in OP_COSTS:
+            return OP_COSTS[key](node, tensors)
+        fix = f"say what it costs under analyze.custom_costs, as {operator_name(node)!r} or {node.id!r}"
+        self.faults.append(Fault(node.id, f"no cost is known for operator {operator_name(node)}", fix))
+        return Work()
+
+
+def _unknown_sizes(node: NodeInfo, tensors: Tensors) -> tuple[str, ...]:
+    names = dict.fromkeys((*reads(node), *(name for name in node.outputs if name)))
+    return tuple(name for name in names if known_size(tensors.get(name)) is None)
