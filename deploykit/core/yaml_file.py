@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from deploykit.core.codec import adapter
 from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.names import did_you_mean
 
 Value = TypeVar("Value")
 Location: TypeAlias = tuple[str | int, ...]
@@ -102,15 +102,6 @@ def value_faults(value_type: Any, data: object) -> Iterator[tuple[Location, str]
     except ValidationError as error:
         for item in error.errors():
             yield item["loc"], _sentence(value_type, item)
-
-
-def did_you_mean(given: str, known: typing.Iterable[str]) -> str:
-    """Give ", did you mean X?" for a near miss, else the list of what is known."""
-    names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
-    if near:
-        return f", did you mean {near[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
 
 
 def _read_text(path: Path) -> str:

@@ -45,6 +45,11 @@ class Context:
         return self.document.path.parent
 
     @cached_property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """Versions of the programs that compute: part of every key."""
+        return (("deploykit", deploykit.__version__), *((tool, metadata.version(tool)) for tool in TOOLS))
+
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """All steps in order."""
         return pipeline_steps(tuple(self.config.networks), STAGES)
@@ -106,7 +111,7 @@ class Context:
             files=self._source_digests(step) if stage.uses_source else {},
             profile=to_plain(self.profile) if stage.uses_profile else None,
             data=self._data(step) if stage.data != "none" else None,
-            tools={"deploykit": deploykit.__version__} | {tool: metadata.version(tool) for tool in TOOLS},
+            tools=dict(self.versions),
         )
 
     @property

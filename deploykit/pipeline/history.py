@@ -1,4 +1,4 @@
-"""One manifest a run: what it was, what became of each step, what it measured; and two of them side by side."""
+"""One manifest a run: what it was, what became of each step, what it measured; two of them side by side."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from deploykit.pipeline.steps import Selection, selected
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step and what would become of it. `maybe`: it reads a step that would run first, so its key isn't known."""
+    """A step and what would become of it; `maybe` where it reads a step that would run first."""
 
     step: str
     action: Literal["run", "maybe", "cached", "skip"]

@@ -47,6 +47,16 @@ class Watcher(Protocol):
         """A step has run, or came from the cache, or was left out."""
 
 
+class Unwatched:
+    """Shows nothing."""
+
+    def started(self, step: str, why: str) -> None:
+        """Do nothing."""
+
+    def finished(self, outcome: StepOutcome) -> None:
+        """Do nothing."""
+
+
 class Artifacts:
     """Artifacts of a run, read from the store when first asked for."""
 

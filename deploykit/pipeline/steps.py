@@ -26,12 +26,13 @@ class Selection:
     """Which steps a command asks for. A name is a step (`bev.split`) or a stage (`split`: of all networks).
 
     `first`, `last`: the range to run; earlier steps have to be in the cache, later ones are left out.
-    `only`: these steps alone. `force`: run these even if they are in the cache ("all": every one).
+    `only`: these steps alone; `nothing`: none, to read what the cache holds. `force`: run these even if they are in the cache ("all": every one).
     """
 
     first: str = ""
     last: str = ""
     only: tuple[str, ...] = ()
+    nothing: bool = False
     force: tuple[str, ...] = ()
 
 
@@ -66,6 +67,8 @@ def selected(steps: Sequence[Step], selection: Selection) -> tuple[frozenset[str
     ]
     if faults:
         raise InputError(*faults)
+    if selection.nothing:
+        return frozenset(), frozenset()
     chosen = {step.name for step in steps if not selection.only or _is(step, selection.only)}
     if selection.first:
         starts = {step.name for step in steps if _is(step, (selection.first,))}

@@ -1,0 +1,37 @@
+"""What a finished run has to tell against the pipeline: exit code 1, each as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploykit.artifacts.results import RunResults
+
+
+def findings(results: RunResults) -> tuple[str, ...]:
+    """Give every negative finding of a run, in the order of its steps."""
+    return tuple(_findings(results))
+
+
+def _findings(results: RunResults) -> Iterator[str]:
+    for network in results.networks:
+        comparison = network.comparison
+        if comparison is None:
+            continue
+        failed = [tensor for tensor in comparison.tensors if not tensor.passed]
+        if failed:
+            worst = min(failed, key=lambda tensor: tensor.sqnr_db)
+            yield (
+                f"{network.network}: {len(failed)} of {len(comparison.tensors)} tensors miss their tolerance "
+                f"(worst {worst.name}, {worst.sqnr_db:.1f} dB)"
+            )
+        for what, names in (("missing from", comparison.missing), ("only in", comparison.extra)):
+            if names:
+                yield f"{network.network}: {len(names)} tensors {what} the quantized dump: {_few(names)}"
+    schedule = results.schedule
+    if schedule is not None and not schedule.feasible:
+        late = sorted({run.network for run in schedule.runs if run.late})
+        yield f"schedule: {', '.join(late)} misses its deadline on {results.chip.name}"
+
+
+def _few(names: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
