@@ -55,6 +55,5 @@ def clean(pipeline: Path, keep: int, dry_run: bool, workspace: Path | None) -> N
     with locked(store):
         gone = clean_cache(store, keep_runs=keep, dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
-    print(
-        f"{verb} {gone.runs} runs, {gone.steps} finished steps and {gone.blobs} files: {gone.freed_bytes / 1e6:.1f} MB"
-    )
+    freed = f"{gone.freed_bytes / 1e6:.1f} MB"
+    print(f"{verb} {gone.runs} runs, {gone.steps} finished steps and {gone.blobs} files: {freed}")

@@ -1,4 +1,4 @@
-"""The group of all commands. A command's module is imported when it is called, so that `--help` stays quick."""
+"""The group of all commands. A command's module is imported when it is called: `--help` stays quick."""
 
 from __future__ import annotations
 

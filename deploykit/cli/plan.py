@@ -39,7 +39,7 @@ def command(
     from deploykit.pipeline.steps import Selection
 
     store = store_of(pipeline, workspace)
-    selection = Selection(first, last, only, force)
+    selection = Selection(first, last, only, force=force)
     plans = [
         (c.name, plan_steps(c, Records(store), selection)) for c in load_contexts(pipeline, overrides, store)
     ]

@@ -16,7 +16,7 @@ from deploykit.cli.options import (
     workers_option,
     workspace_option,
 )
-from deploykit.cli.show import Shown, show_runs, write_report
+from deploykit.cli.show import show_runs, write_report
 from deploykit.cli.watch import watching
 from deploykit.pipeline.run import load_contexts, locked, run_pipeline
 from deploykit.pipeline.steps import Selection
@@ -41,7 +41,7 @@ def command(
     form: str,
 ) -> int:
     """Run PIPELINE (a YAML); steps that are unchanged come from the cache."""
-    selection = Selection(first, last, only, force)
+    selection = Selection(first, last, only, force=force)
     return run_selected(pipeline, selection, overrides, workspace, workers, form)
 
 
@@ -56,7 +56,7 @@ def run_selected(
     """Run a selection of steps, show what it gave, and give the exit code."""
     store = store_of(pipeline, workspace)
     contexts = load_contexts(pipeline, overrides, store)
-    shown = []
+    runs = []
     with locked(store), watching() as watcher:
         for context in contexts:
             run = run_pipeline(
@@ -68,6 +68,7 @@ def run_selected(
                 progress=watcher,
                 workers=workers,
             )
-            shown.append(Shown(run, write_report(store, run)))
-    show_runs(shown, form)
-    return 1 if any(item.run.findings for item in shown) else 0
+            write_report(store, run.results, run.report_path)
+            runs.append(run)
+    show_runs(runs, form)
+    return 1 if any(run.findings for run in runs) else 0

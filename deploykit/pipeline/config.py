@@ -11,7 +11,8 @@ from typing import Any
 
 from deploykit.artifacts.contract import InputContract
 from deploykit.core.errors import Fault, InputError, input_error
-from deploykit.core.yaml_file import Document, Location, at, did_you_mean, load_document, located, parse
+from deploykit.core.names import did_you_mean
+from deploykit.core.yaml_file import Document, Location, at, load_document, located, parse
 from deploykit.stages import STAGES
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")

@@ -11,8 +11,8 @@ from typing import Literal
 
 from deploykit.core.codec import decode, encode
 from deploykit.core.errors import input_error
+from deploykit.core.names import did_you_mean
 from deploykit.core.store import Store, digest_bytes
-from deploykit.core.yaml_file import did_you_mean
 from deploykit.pipeline.keys import differences
 from deploykit.pipeline.records import Records
 from deploykit.pipeline.runner import StepOutcome

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploykit.core.errors import Fault, InputError
-from deploykit.core.yaml_file import did_you_mean
+from deploykit.core.names import did_you_mean
 from deploykit.stages import Stage
 
 
@@ -26,7 +26,8 @@ class Selection:
     """Which steps a command asks for. A name is a step (`bev.split`) or a stage (`split`: of all networks).
 
     `first`, `last`: the range to run; earlier steps have to be in the cache, later ones are left out.
-    `only`: these steps alone; `nothing`: none, to read what the cache holds. `force`: run these even if they are in the cache ("all": every one).
+    `only`: these steps alone; `nothing`: none, to read what the cache holds. `force`: run these even if
+    they are in the cache ("all": every one).
     """
 
     first: str = ""
