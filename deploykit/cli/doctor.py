@@ -79,10 +79,8 @@ def _pipeline(pipeline: Path | None, workspace: Path | None) -> Iterator[tuple[b
             for name in context.config.networks:
                 source = context.source(name)
                 found = source is None or source.exists()
-                yield (
-                    found,
-                    f"{context.name}, network {name}: {source or 'from PyTorch'}{'' if found else ' is missing'}",
-                )
+                text = f"{source or 'from PyTorch'}{'' if found else ' is missing'}"
+                yield found, f"{context.name}, network {name}: {text}"
     except DeploykitError as error:
         for line in str(error).splitlines():
             yield False, line

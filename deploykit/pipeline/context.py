@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,13 +140,19 @@ class Context:
         }
 
     def _source_digests(self, step: Step) -> dict[str, str]:
-        from deploykit.core.graph.external import (
-            external_files,
-        )  # imports onnx only for a file not seen before
-
         source = self.source(step.networks[0])
         if source is None:
             return {}
-        names = self.digests.names(source, "external", external_files)
+        names = self.digests.names(source, "external", _external_files)
         found = {source.name: self.digests.digest(source)}
         return found | {name: self.digests.digest(source.parent / name) for name in names}
+
+
+def _external_files(model: Path) -> tuple[str, ...]:
+    """Give the files of a model's external data, relative to its folder."""
+    from deploykit.core.graph.model import (
+        load_model,
+    )  # takes a while; a model that was seen before needs none
+
+    files = {place.file for place in load_model(model).data.values()}
+    return tuple(sorted(os.path.relpath(file, model.absolute().parent) for file in files))
