@@ -32,6 +32,9 @@ class Fusion:
     kept: frozenset[str]
 
 
+NOTHING_FUSED = Fusion(frozenset(), frozenset())
+
+
 def fuse(graph: GraphInfo, engines: Mapping[str, EngineProfile]) -> Fusion:
     """Find chains that start at a convolution or matrix product and go on through what the engine fuses.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Tensors, Work, operator_key
 from deploykit.analysis.op_costs.control import UnknownTripCount
 from deploykit.analysis.op_costs.work import UnknownSize, known_size, layer, total
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
 from deploykit.core.errors import Fault, InputError
+
+Accounting: TypeAlias = Literal["clean", "textbook"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class WorkSettings:
 
     custom_costs: Mapping[str, CustomCost] = field(default_factory=dict)
     trip_counts: Mapping[str, int] = field(default_factory=dict)
+    accounting: Accounting = "clean"
 
 
 def operator_name(node: NodeInfo) -> str:
@@ -44,7 +48,21 @@ def graph_works(graph: GraphInfo, *, settings: WorkSettings | None = None) -> tu
     works = tuple(walk.node(node, graph.tensor) for node in graph.nodes)
     if walk.faults:
         raise InputError(*dict.fromkeys(walk.faults))
+    if walk.settings.accounting == "textbook":
+        return tuple(textbook(work) for work in works)
     return works
+
+
+def textbook(work: Work) -> Work:
+    """Count a layer by the simple formula of the roofline literature; layers without MACs count nothing.
+
+    MACs = outputs x (inputs under the kernel + 1 for the bias), bytes = parameters plus outputs.
+    """
+    if not work.macs:
+        return Work()
+    parameters = tuple(access for access in work.reads if access.role != "activation")
+    bias = work.write_elements if parameters else 0
+    return Work(work.macs + bias, reads=parameters, writes=work.writes)
 
 
 class _Walk:
@@ -52,7 +70,7 @@ class _Walk:
 
     def __init__(self, settings: WorkSettings) -> None:
         self.faults: list[Fault] = []
-        self._settings = settings
+        self.settings = settings
 
     def node(self, node: NodeInfo, tensors: Tensors) -> Work:
         try:
@@ -74,13 +92,13 @@ class _Walk:
 
     def _work(self, node: NodeInfo, tensors: Tensors) -> Work:
         key = operator_key(node.domain, node.op)
-        custom = self._settings.custom_costs.get(node.id) or self._settings.custom_costs.get(
+        custom = self.settings.custom_costs.get(node.id) or self.settings.custom_costs.get(
             operator_name(node)
         )
         if custom:
             return layer(node, tensors, macs=custom.macs, simple=custom.vector_ops)
         if key in CONTROL_COSTS:
-            trips = self._settings.trip_counts.get(node.id)
+            trips = self.settings.trip_counts.get(node.id)
             return CONTROL_COSTS[key](node, tensors, self.body, trips)
         if key in OP_COSTS:
             return OP_COSTS[key](node, tensors)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from deploykit.analysis.fusion import Fusion, fuse
+from deploykit.analysis.fusion import NOTHING_FUSED, Fusion, fuse
 from deploykit.analysis.graph_work import WorkSettings, graph_works, operator_name
 from deploykit.analysis.op_costs import Access, Role, Work
 from deploykit.artifacts.costs import Bound, NodeCost, Roof, SchemeCost
@@ -38,6 +38,16 @@ class Traffic:
         return self.weight + self.read + self.write
 
 
+@dataclass(frozen=True)
+class _Chip:
+    """What all nodes of a graph share: the chip, its bandwidth, the fused chains, the accounting."""
+
+    profile: ChipProfile
+    bandwidth: float
+    fusion: Fusion
+    clean: bool
+
+
 def cost_nodes(
     graph: GraphInfo,
     profile: ChipProfile,
@@ -56,11 +66,12 @@ def cost_nodes(
     """
     main = find_engine(profile, engine)
     engines = {node.id: _engine_of(node, main, profile) for node in graph.nodes}
+    settings = settings or WorkSettings()
     works = graph_works(graph, settings=settings)
-    fusion = fuse(graph, engines)
-    bandwidth = bandwidth_of(profile)
+    clean = settings.accounting == "clean"
+    chip = _Chip(profile, bandwidth_of(profile), fuse(graph, engines) if clean else NOTHING_FUSED, clean)
     return tuple(
-        _node_cost(node, work, engines[node.id], bandwidth, profile, segment=segment, fusion=fusion)
+        _node_cost(node, work, engines[node.id], chip, segment=segment)
         for node, work in zip(graph.nodes, works, strict=True)
     )
 
@@ -121,76 +132,62 @@ def known_peaks(profile: ChipProfile, engine: EngineProfile) -> dict[str, float]
     return peaks
 
 
-def traffic(accesses: Iterable[tuple[Access, bool]], scheme: str) -> Traffic:
-    """Sum up bytes by kind; each access comes with whether it is a write."""
-    found = {"weight": 0, "read": 0, "write": 0}
-    for access, is_write in accesses:
-        own = ROLE_BITS[scheme][access.role] if access.dtype in SCHEMED_TYPES else bits(access.dtype)
-        kind = "write" if is_write else "read" if access.role == "activation" else "weight"
-        found[kind] += -(-access.elements * own // 8)
-    return Traffic(**found)
+def off_chip_bytes(work: Work, scheme: str, *, kept: Collection[str] = ()) -> Traffic:
+    """Sum up a node's bytes at a scheme; tensors in `kept` never leave the chip."""
 
+    def total(accesses: Iterable[Access]) -> int:
+        return sum(_bytes(access, scheme) for access in accesses if access.tensor not in kept)
 
-def scheme_cost(
-    scheme: str, moved: Traffic, *, ops: int, peak: float, bandwidth: float, overhead_s: float
-) -> SchemeCost:
-    """Put one node on the roofline: time = max(ops / peak, bytes / bandwidth) + overhead.
-
-    A node that moves nothing has intensity 0 (it is not a point of the picture).
-    """
-    compute_s, memory_s = ops / peak, moved.total / bandwidth
-    bound: Bound = "compute" if compute_s >= memory_s else "memory"
-    if overhead_s >= max(compute_s, memory_s):
-        bound = "overhead"
-    return SchemeCost(
-        scheme,
-        moved.weight,
-        moved.read,
-        moved.write,
-        ops / moved.total if moved.total else 0.0,
-        bound,
-        max(compute_s, memory_s) + overhead_s,
+    return Traffic(
+        weight=total(access for access in work.reads if access.role != "activation"),
+        read=total(access for access in work.reads if access.role == "activation"),
+        write=total(work.writes),
     )
 
 
-def _node_cost(
-    node: NodeInfo,
-    work: Work,
-    engine: EngineProfile,
-    bandwidth: float,
-    profile: ChipProfile,
-    *,
-    segment: str,
-    fusion: Fusion,
-) -> NodeCost:
-    accesses = [(access, False) for access in work.reads] + [(access, True) for access in work.writes]
-    outside = [pair for pair in accesses if pair[0].tensor not in fusion.kept]
-    idle = not accesses and not work.macs and not work.vector_ops
-    own_launch = not idle and node.id not in fusion.followers
+def _bytes(access: Access, scheme: str) -> int:
+    schemed = access.dtype in SCHEMED_TYPES
+    width = ROLE_BITS[scheme][access.role] if schemed else bits(access.dtype)
+    return -(-access.elements * width // 8)
+
+
+def place(
+    ops: int, moved_bytes: int, *, peak: float, bandwidth: float, overhead_s: float
+) -> tuple[Bound, float]:
+    """Put one node on the roofline: its bound, and time = max(ops / peak, bytes / bandwidth) + overhead."""
+    compute_s, memory_s = ops / peak, moved_bytes / bandwidth
+    busy_s = max(compute_s, memory_s)
+    if overhead_s >= busy_s:
+        return "overhead", busy_s + overhead_s
+    return ("compute" if compute_s >= memory_s else "memory"), busy_s + overhead_s
+
+
+def _node_cost(node: NodeInfo, work: Work, engine: EngineProfile, chip: _Chip, *, segment: str) -> NodeCost:
+    idle = work == Work()
+    own_launch = not idle and node.id not in chip.fusion.followers
     overhead_s = (engine.node_overhead_s.value or 0.0) if own_launch else 0.0
-    ops = 2 * work.macs + work.vector_ops
+    peaks = known_peaks(chip.profile, engine)
     return NodeCost(
-        node.id,
-        operator_name(node),
-        segment,
-        engine.name,
-        work.macs,
-        work.vector_ops,
-        work.weight_elements,
-        work.read_elements,
-        work.write_elements,
-        tuple(
-            scheme_cost(
-                scheme,
-                traffic(outside, scheme),
-                ops=ops,
-                peak=peak,
-                bandwidth=bandwidth,
-                overhead_s=overhead_s,
-            )
-            for scheme, peak in known_peaks(profile, engine).items()
-        ),
+        node=node.id,
+        op=operator_name(node),
+        segment=segment,
+        engine=engine.name,
+        macs=work.macs,
+        vector_ops=work.vector_ops,
+        weight_elements=work.weight_elements,
+        activation_read_elements=work.read_elements,
+        activation_write_elements=work.write_elements,
+        schemes=tuple(_scheme_cost(scheme, work, peak, overhead_s, chip) for scheme, peak in peaks.items()),
     )
+
+
+def _scheme_cost(scheme: str, work: Work, peak: float, overhead_s: float, chip: _Chip) -> SchemeCost:
+    moved = off_chip_bytes(work, scheme, kept=chip.fusion.kept)
+    ops = 2 * work.macs + work.vector_ops
+    bound, time_s = place(ops, moved.total, peak=peak, bandwidth=chip.bandwidth, overhead_s=overhead_s)
+    counted = ops if chip.clean else work.macs  # the textbooks count a MAC as one operation
+    intensity = counted / moved.total if moved.total else 0.0
+    return SchemeCost(scheme, moved.weight, moved.read, moved.write, intensity, bound, time_s)
 
 
 def _engine_of(node: NodeInfo, main: EngineProfile, profile: ChipProfile) -> EngineProfile:

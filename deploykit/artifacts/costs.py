@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,6 +24,11 @@ class SchemeCost:
     intensity: float
     bound: Bound
     time_s: float
+
+    @property
+    def traffic_bytes(self) -> int:
+        """All off-chip bytes."""
+        return self.weight_bytes + self.activation_read_bytes + self.activation_write_bytes
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,23 @@ class Roof:
 
 
 @dataclass(frozen=True)
+class SegmentTotal:
+    """Sums over one segment's nodes, each at its own scheme.
+
+    `engine` and `bound` are those of most of the time. `weight_bytes` are read per run (a weight that two
+    nodes read counts twice); `traffic_bytes` has all off-chip bytes, weights included.
+    """
+
+    segment: str
+    engine: str
+    macs: int
+    weight_bytes: int
+    traffic_bytes: int
+    time_s: float
+    bound: Bound
+
+
+@dataclass(frozen=True)
 class CostReport:
     """Costs of one network on one chip, in execution order; whole-network figures are sums over the nodes."""
 
@@ -66,3 +89,31 @@ class CostReport:
     nodes: tuple[NodeCost, ...]
     roofs: tuple[Roof, ...]
     notices: tuple[str, ...] = ()
+
+    def segment_totals(self, schemes: Mapping[str, str]) -> tuple[SegmentTotal, ...]:
+        """Sum up each segment, in execution order, with every node at its scheme.
+
+        `schemes` is by node id; where it has none, or the node's engine does not offer it, the engine's first
+        counts.
+        """
+        by_segment: dict[str, list[tuple[NodeCost, SchemeCost]]] = {}
+        for node in self.nodes:
+            by_segment.setdefault(node.segment, []).append((node, node.at(schemes.get(node.node, ""))))
+        return tuple(_total(segment, costs) for segment, costs in by_segment.items())
+
+
+def _total(segment: str, costs: list[tuple[NodeCost, SchemeCost]]) -> SegmentTotal:
+    engine_s: dict[str, float] = {}
+    bound_s: dict[Bound, float] = {}
+    for node, cost in costs:
+        engine_s[node.engine] = engine_s.get(node.engine, 0.0) + cost.time_s
+        bound_s[cost.bound] = bound_s.get(cost.bound, 0.0) + cost.time_s
+    return SegmentTotal(
+        segment,
+        max(engine_s, key=lambda name: engine_s[name]),
+        sum(node.macs for node, _ in costs),
+        sum(cost.weight_bytes for _, cost in costs),
+        sum(cost.traffic_bytes for _, cost in costs),
+        sum(cost.time_s for _, cost in costs),
+        max(bound_s, key=lambda bound: bound_s[bound]),
+    )

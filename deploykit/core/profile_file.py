@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.names import did_you_mean
 from deploykit.core.profile import (
     ChipProfile,
     DramProfile,
@@ -16,7 +17,7 @@ from deploykit.core.profile import (
     Quantity,
     Status,
 )
-from deploykit.core.yaml_file import Document, Location, did_you_mean, load_document, located, parse
+from deploykit.core.yaml_file import Document, Location, load_document, located, parse
 
 Kind: TypeAlias = Literal["npu", "gpu", "dla", "dsp", "cpu"]
 SchemeName: TypeAlias = Literal["float32", "float16", "w8a8"]

@@ -1,0 +1,133 @@
+"""Cost every node of a partition on one chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deploykit.analysis.graph_work import CustomCost, WorkSettings, operator_name
+from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, operator_key
+from deploykit.analysis.roofline import cost_nodes, roofs
+from deploykit.artifacts.costs import CostReport, NodeCost
+from deploykit.artifacts.graph import GraphInfo, NodeInfo
+from deploykit.artifacts.model import Partition, Segment
+from deploykit.core.errors import Fault, InputError
+from deploykit.core.names import did_you_mean
+from deploykit.core.profile import ChipProfile
+from deploykit.stages.call import StageCall
+
+
+@dataclass(frozen=True)
+class AnalyzeParams:
+    """How costs are counted, and what the graph alone does not say.
+
+    accounting: `clean` counts all operations and all bytes; `textbook` MACs with the bias, and parameters
+    plus outputs. custom_costs: MACs and vector operations of operators without a cost of their own, by
+    "domain:Op" or by node id. trip_counts: how often a Loop or SequenceMap runs its body at most, by node id.
+    """
+
+    accounting: Literal["clean", "textbook"] = "clean"
+    custom_costs: dict[str, CustomCost] = field(default_factory=dict)
+    trip_counts: dict[str, int] = field(default_factory=dict)
+
+
+PARAMS = AnalyzeParams
+GIVES = CostReport
+
+
+def run(call: StageCall) -> CostReport:
+    """Cost the split network."""
+    return analyze_costs(call.inputs["split"], profile=call.profile, params=call.params)
+
+
+def analyze_costs(partition: Partition, *, profile: ChipProfile, params: AnalyzeParams) -> CostReport:
+    """Count each node's work and predict its time, each segment on the engine that it is meant for.
+
+    Raises:
+        InputError: all that prevents it: operators without a cost, sizes and trip counts that nobody knows,
+            blanks in the profile, parameters that name nothing.
+    """
+    nodes = [node for segment in partition.segments for node in all_nodes(segment.graph)]
+    faults = list(_param_faults(params, nodes))
+    settings = WorkSettings(params.custom_costs, params.trip_counts, params.accounting)
+    costs: list[NodeCost] = []
+    for segment in partition.segments:
+        try:
+            costs += cost_nodes(
+                segment.graph, profile, segment=segment.name, engine=segment.engine, settings=settings
+            )
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*dict.fromkeys(faults))
+    notices = (
+        *_graph_notices(nodes),
+        *_engine_notices(partition.segments, costs, profile),
+        *_profile_notices(profile, costs),
+    )
+    return CostReport(partition.network, profile.name, tuple(costs), roofs(profile), notices)
+
+
+def all_nodes(graph: GraphInfo) -> Iterator[NodeInfo]:
+    """Give the nodes of a graph and of the graphs inside them."""
+    for node in graph.nodes:
+        yield node
+        for _, inner in node.subgraphs:
+            yield from all_nodes(inner)
+
+
+def _param_faults(params: AnalyzeParams, nodes: Iterable[NodeInfo]) -> Iterator[Fault]:
+    nodes = tuple(nodes)
+    names = {name for node in nodes for name in (node.id, operator_name(node))}
+    for name, cost in params.custom_costs.items():
+        if name not in names:
+            yield Fault(
+                f"analyze.custom_costs.{name}", f"no such operator or node{did_you_mean(name, names)}"
+            )
+        if min(cost.macs, cost.vector_ops) < 0:
+            yield Fault(f"analyze.custom_costs.{name}", "a cost is not negative")
+    loops = {node.id for node in nodes if operator_key(node.domain, node.op) in CONTROL_COSTS}
+    for name, count in params.trip_counts.items():
+        if name not in loops:
+            yield Fault(
+                f"analyze.trip_counts.{name}", f"no such Loop or SequenceMap{did_you_mean(name, loops)}"
+            )
+        if count < 0:
+            yield Fault(f"analyze.trip_counts.{name}", f"a count is not negative, as {count} is")
+
+
+def _graph_notices(nodes: Iterable[NodeInfo]) -> Iterator[str]:
+    for node in nodes:
+        if node.op == "If" and node.subgraphs:
+            yield f"{node.id}: the more expensive branch is counted"
+
+
+def _engine_notices(
+    segments: Iterable[Segment], costs: Iterable[NodeCost], profile: ChipProfile
+) -> Iterator[str]:
+    meant = {segment.name: segment.engine for segment in segments}
+    kinds = {engine.name: engine.kind for engine in profile.engines}
+    for cost in costs:
+        if meant[cost.segment] not in (cost.engine, kinds[cost.engine]):
+            yield f"{cost.node}: {meant[cost.segment]} does not run {cost.op}; costed on {cost.engine}"
+
+
+def _profile_notices(profile: ChipProfile, costs: Iterable[NodeCost]) -> Iterator[str]:
+    used = {cost.engine for cost in costs}
+    for engine in profile.engines:
+        if engine.name not in used:
+            continue
+        if engine.node_overhead_s.value is None:
+            yield f"{profile.name} {engine.name}: the overhead per layer is not known and counted as zero"
+        for scheme, peak in engine.peak_ops_per_s.items():
+            if peak.value is None:
+                yield f"{profile.name} {engine.name}: no peak is known for {scheme}, so it is left out"
+        odd = [op for op in (*engine.operators, *engine.fuses) if op != "*" and not _is_operator(op)]
+        if odd:
+            known = [op for domain, op in (*OP_COSTS, *CONTROL_COSTS) if not domain]
+            yield f"{profile.name} {engine.name}: {odd[0]!r} is no ONNX operator{did_you_mean(odd[0], known)}"
+
+
+def _is_operator(name: str) -> bool:
+    return ":" in name or ("", name) in OP_COSTS or ("", name) in CONTROL_COSTS
