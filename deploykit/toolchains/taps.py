@@ -1,0 +1,71 @@
+"""Look inside a partition: the same segments with inner tensors as further outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from onnx import ModelProto, ValueInfoProto
+
+from deploykit.artifacts.model import Partition, Segment
+from deploykit.core.blob import Blob
+from deploykit.core.store import Reader
+
+
+@dataclasses.dataclass(frozen=True)
+class TappedFiles:
+    """Reads the tapped segments' files, and all others through `reader`."""
+
+    reader: Reader
+    folders: dict[tuple[Blob, ...], Path]
+
+    def path(self, blob: Blob) -> Path:
+        """Give a file with this content."""
+        return self.reader.path(blob)
+
+    def folder(self, blobs: Sequence[Blob]) -> Path:
+        """Give the folder of a tapped segment, or one in which these blobs lie side by side."""
+        return self.folders.get(tuple(blobs)) or self.reader.folder(blobs)
+
+
+def tapped(
+    partition: Partition, reader: Reader, tensors: Collection[str], folder: Path
+) -> tuple[Partition, TappedFiles]:
+    """Give a partition that also has `tensors` among its outputs, and the reader of its files.
+
+    Only tensors that some node of a segment writes can be tapped; others are ignored. The files lie below `folder`.
+    """
+    folders: dict[tuple[Blob, ...], Path] = {}
+    segments = []
+    for index, segment in enumerate(partition.segments):
+        made = [name for node in segment.graph.nodes for name in node.outputs if name in tensors]
+        extra = tuple(name for name in dict.fromkeys(made) if name not in segment.graph.outputs)
+        if extra:
+            target = folder / str(index)
+            _write(segment, reader, extra, target)
+            folders[segment.files] = target
+        graph = dataclasses.replace(segment.graph, outputs=(*segment.graph.outputs, *extra))
+        segments.append(dataclasses.replace(segment, graph=graph))
+    written = {name for segment in segments for name in segment.graph.outputs}
+    outputs = dict.fromkeys((*partition.outputs, *(name for name in tensors if name in written)))
+    changed = dataclasses.replace(partition, segments=tuple(segments), outputs=tuple(outputs))
+    return changed, TappedFiles(reader, folders)
+
+
+def _write(segment: Segment, reader: Reader, extra: Sequence[str], target: Path) -> None:
+    """Write the ONNX file with more outputs; external data is linked beside it."""
+    source = reader.folder(segment.files)
+    target.mkdir(parents=True)
+    for blob in segment.files[1:]:
+        try:
+            os.link(source / blob.name, target / blob.name)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source / blob.name, target / blob.name)
+    content = (source / segment.files[0].name).read_bytes()
+    proto = ModelProto.FromString(content)
+    known = {value.name: value for value in proto.graph.value_info}
+    proto.graph.output.extend(known.get(name) or ValueInfoProto(name=name) for name in extra)
+    (target / segment.files[0].name).write_bytes(proto.SerializeToString())
