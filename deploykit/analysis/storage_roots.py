@@ -12,16 +12,16 @@ from deploykit.core.dtypes import size_bytes
 ALIASES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Their output has the bytes of their first input, under another shape."""
 
-IN_PLACE_FIRST = frozenset(
-    (
-        "Abs BatchNormalization Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu "
-        "Log Mish Neg Not PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh "
-        "ThresholdedRelu"
-    ).split()
-)
+_ONE_OPERAND = """
+    Abs BatchNormalization Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log
+    Mish Neg Not PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh
+    ThresholdedRelu
+"""
+IN_PLACE_FIRST = frozenset(_ONE_OPERAND.split())
 """Each element of their output needs the same element of their first input, and no other of it."""
 
-IN_PLACE_ANY = frozenset("Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor".split())  # noqa: SIM905
+_ANY_OPERAND = "Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor"
+IN_PLACE_ANY = frozenset(_ANY_OPERAND.split())
 """As above, for any input that has the output's own shape (so that it isn't broadcast)."""
 
 
