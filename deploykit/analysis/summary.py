@@ -25,7 +25,9 @@ def _summarise_graph(
 ) -> GraphInfo:
     weights = [_weight_info(model, tensor) for tensor in graph.initializer]
     weights += [
-        TensorInfo(sparse.values.name, dtype_name(sparse.values.data_type), tuple(sparse.dims), is_weight=True)
+        TensorInfo(
+            sparse.values.name, dtype_name(sparse.values.data_type), tuple(sparse.dims), is_weight=True
+        )
         for sparse in graph.sparse_initializer
     ]
     names = {tensor.name for tensor in weights}
@@ -55,7 +57,8 @@ def _node_info(model: OnnxModel, node: NodeProto, owner: str, bounds: dict[str, 
         outputs=tuple(node.output),
         attributes=tuple((name, value) for name, value in attributes if value is not None),
         subgraphs=tuple(
-            (name, _summarise_graph(model, graph, f"{identity}/{name}", bounds)) for name, graph in subgraphs(node)
+            (name, _summarise_graph(model, graph, f"{identity}/{name}", bounds))
+            for name, graph in subgraphs(node)
         ),
         name=node.name,
     )

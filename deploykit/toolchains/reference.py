@@ -25,7 +25,9 @@ class ReferenceNetwork:
     the network feeds them itself, zeros after a reset.
     """
 
-    def __init__(self, partition: Partition, reader: Reader, *, exact: bool = False, threads: int = 1) -> None:
+    def __init__(
+        self, partition: Partition, reader: Reader, *, exact: bool = False, threads: int = 1
+    ) -> None:
         self.partition = partition
         self._sessions = [
             open_session(
@@ -57,7 +59,11 @@ class ReferenceNetwork:
 
     def _check(self, values: Mapping[str, Array]) -> None:
         faults = [
-            Fault(f"input {name!r}", "no data was given for it", f"inputs are: {', '.join(self.partition.inputs)}")
+            Fault(
+                f"input {name!r}",
+                "no data was given for it",
+                f"inputs are: {', '.join(self.partition.inputs)}",
+            )
             for name in self.partition.inputs
             if name not in values
         ]
@@ -71,7 +77,9 @@ class ReferenceNetwork:
             raise InputError(*faults)
 
 
-def reference_model(model: Model, reader: Reader, *, exact: bool = False, threads: int = 1) -> ReferenceNetwork:
+def reference_model(
+    model: Model, reader: Reader, *, exact: bool = False, threads: int = 1
+) -> ReferenceNetwork:
     """Give a whole model as a network of one segment."""
     return ReferenceNetwork(as_partition(model), reader, exact=exact, threads=threads)
 
@@ -93,5 +101,7 @@ def zeros(tensor: TensorInfo) -> Array:
     """Give a first state of zeros. Raises InputError where the shape has free sizes."""
     if tensor.shape is None or not all(isinstance(size, int) for size in tensor.shape):
         shown = "unknown" if tensor.shape is None else str(list(tensor.shape))
-        raise input_error(f"state {tensor.name!r}", f"its shape is {shown}", "bind its free sizes under `export:`")
+        raise input_error(
+            f"state {tensor.name!r}", f"its shape is {shown}", "bind its free sizes under `export:`"
+        )
     return numpy.zeros([int(size) for size in tensor.shape if size is not None], numpy_dtype(tensor.dtype))

@@ -51,7 +51,9 @@ def is_data_dependent(node: NodeProto) -> bool:
 def static_shape(value: ValueInfoProto) -> Shape | None:
     """Give a declared shape where every size is a number."""
     tensor = value.type.tensor_type
-    if not tensor.HasField("shape") or any(dim.WhichOneof("value") != "dim_value" for dim in tensor.shape.dim):
+    if not tensor.HasField("shape") or any(
+        dim.WhichOneof("value") != "dim_value" for dim in tensor.shape.dim
+    ):
         return None
     return tuple(dim.dim_value for dim in tensor.shape.dim)
 
@@ -110,7 +112,12 @@ def _unique(node: NodeProto, data: Shape, shapes: dict[str, Shape | None]) -> tu
     del shapes
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), None)
     count = math.prod(data) if axis is None else data[axis]
-    return (data if axis is not None else (count,), (count,), (math.prod(data) if axis is None else count,), (count,))
+    return (
+        data if axis is not None else (count,),
+        (count,),
+        (math.prod(data) if axis is None else count,),
+        (count,),
+    )
 
 
 def _compress(node: NodeProto, data: Shape, shapes: dict[str, Shape | None]) -> tuple[Shape, ...]:

@@ -52,7 +52,9 @@ def _written_twice(graph: GraphProto, path: tuple[str, ...]) -> list[Fault]:
     for name, sources in writers.items():
         if len(sources) > 1:
             what = f"not SSA: {name} written by {' and '.join(sources)}{inside}"
-            faults.append(Fault(f"tensor {name!r}", what, "give one of them another name, or export the model again"))
+            faults.append(
+                Fault(f"tensor {name!r}", what, "give one of them another name, or export the model again")
+            )
     return faults
 
 
@@ -112,4 +114,6 @@ def _check_cycles(graph: GraphProto) -> None:
 def _cycle(path: list[NodeProto], first: NodeProto) -> InputError:
     at = next(position for position, node in enumerate(path) if node is first or node == first)
     around = " <- ".join(describe(node) for node in [*path[at:], first])
-    return input_error(f"node {describe(first)}", f"it depends on itself: {around}", "remove one of these reads")
+    return input_error(
+        f"node {describe(first)}", f"it depends on itself: {around}", "remove one of these reads"
+    )

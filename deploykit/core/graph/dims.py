@@ -147,7 +147,9 @@ def _names_by_outputs(model: OnnxModel, made: list[str]) -> dict[str, str]:
     probe.CopyFrom(model.proto)
     for value in probe.graph.output:
         value.type.tensor_type.ClearField("shape")
-    inferred = {value.name: value for value in onnx.shape_inference.infer_shapes(probe, data_prop=True).graph.output}
+    inferred = {
+        value.name: value for value in onnx.shape_inference.infer_shapes(probe, data_prop=True).graph.output
+    }
     used = set(symbols(graph))
     found: dict[str, str] = {}
     for value in graph.output:

@@ -46,6 +46,10 @@ def extract(
 def _copy_frame(source: ModelProto, target: ModelProto) -> None:
     target.opset_import.extend(source.opset_import)
     target.producer_name, target.producer_version = source.producer_name, source.producer_version
-    target.domain, target.model_version, target.doc_string = source.domain, source.model_version, source.doc_string
+    target.domain, target.model_version, target.doc_string = (
+        source.domain,
+        source.model_version,
+        source.doc_string,
+    )
     target.metadata_props.extend(source.metadata_props)
     target.functions.extend(source.functions)

@@ -32,7 +32,9 @@ class OnnxModel:
     @property
     def opset(self) -> int:
         """The version of ONNX's own operators."""
-        return next((entry.version for entry in self.proto.opset_import if entry.domain in ("", "ai.onnx")), 0)
+        return next(
+            (entry.version for entry in self.proto.opset_import if entry.domain in ("", "ai.onnx")), 0
+        )
 
     def weight_bytes(self) -> int:
         """Give the size of all initializers together, wherever they lie."""
@@ -138,7 +140,9 @@ def _check_sizes(model: OnnxModel) -> None:
     faults = []
     for tensor in all_tensors(model.proto.graph):
         if any(size < 0 for size in tensor.dims):
-            faults.append(Fault(f"tensor {tensor.name!r}", f"its shape {list(tensor.dims)} is negative", EXPORT_AGAIN))
+            faults.append(
+                Fault(f"tensor {tensor.name!r}", f"its shape {list(tensor.dims)} is negative", EXPORT_AGAIN)
+            )
         elif tensor.HasField("raw_data") and len(tensor.raw_data) != tensor_bytes(tensor):
             what = f"{len(tensor.raw_data)} bytes are there, its shape needs {tensor_bytes(tensor)}"
             faults.append(Fault(f"tensor {tensor.name!r}", what, EXPORT_AGAIN))

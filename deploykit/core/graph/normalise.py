@@ -73,15 +73,21 @@ def _constant_tensor(node: NodeProto) -> TensorProto | None:
         case "value_float":
             made.CopyFrom(onnx.helper.make_tensor("", TensorProto.FLOAT, [], [attribute.f]))
         case "value_floats":
-            made.CopyFrom(onnx.helper.make_tensor("", TensorProto.FLOAT, [len(attribute.floats)], attribute.floats))
+            made.CopyFrom(
+                onnx.helper.make_tensor("", TensorProto.FLOAT, [len(attribute.floats)], attribute.floats)
+            )
         case "value_int":
             made.CopyFrom(onnx.helper.make_tensor("", TensorProto.INT64, [], [attribute.i]))
         case "value_ints":
-            made.CopyFrom(onnx.helper.make_tensor("", TensorProto.INT64, [len(attribute.ints)], attribute.ints))
+            made.CopyFrom(
+                onnx.helper.make_tensor("", TensorProto.INT64, [len(attribute.ints)], attribute.ints)
+            )
         case "value_string":
             made.CopyFrom(onnx.helper.make_tensor("", TensorProto.STRING, [], [attribute.s]))
         case "value_strings":
-            made.CopyFrom(onnx.helper.make_tensor("", TensorProto.STRING, [len(attribute.strings)], attribute.strings))
+            made.CopyFrom(
+                onnx.helper.make_tensor("", TensorProto.STRING, [len(attribute.strings)], attribute.strings)
+            )
         case _:  # a sparse one stays a node
             return None
     return made
@@ -138,7 +144,11 @@ def skip_weight_identities(graph: GraphProto, outer: dict[str, str] | None = Non
         for at, name in enumerate(node.input):
             node.input[at] = renamed.get(name, name)
         plain = node.op_type == "Identity" and node.domain in ("", "ai.onnx") and len(node.input) == 1
-        if plain and node.output[0] not in outputs and (node.input[0] in own or node.input[0] in renamed.values()):
+        if (
+            plain
+            and node.output[0] not in outputs
+            and (node.input[0] in own or node.input[0] in renamed.values())
+        ):
             renamed[node.output[0]] = node.input[0]
             continue
         kept.append(node)
@@ -164,7 +174,9 @@ def _name_nodes(model: OnnxModel) -> None:
             taken.add(node.name)
     if repeated:
         names = ", ".join(dict.fromkeys(repeated))
-        model.notices.append(f"several nodes share a name ({names}); the later ones are now named after their outputs")
+        model.notices.append(
+            f"several nodes share a name ({names}); the later ones are now named after their outputs"
+        )
 
 
 def _owned_graphs(graph: GraphProto, owner: str) -> list[tuple[GraphProto, str]]:
@@ -190,5 +202,3 @@ def _replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
         copies.append(copy)
     graph.ClearField("node")
     graph.node.extend(copies)
-
-

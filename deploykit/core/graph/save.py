@@ -28,7 +28,9 @@ class Placed:
     length: int
 
 
-def save_model(model: OnnxModel, folder: Path, stem: str, placed: Mapping[str, Placed] | None = None) -> list[Path]:
+def save_model(
+    model: OnnxModel, folder: Path, stem: str, placed: Mapping[str, Placed] | None = None
+) -> list[Path]:
     """Write `<stem>.onnx`, and `<stem>.data` where weights stay outside; gives the files, the model first.
 
     Weights outside are those that were so in the source, all large ones of a model above `INLINE_LIMIT_BYTES`, and
@@ -71,7 +73,15 @@ def append(target: BinaryIO, content: ByteRange | bytes, location: str) -> Place
 
 
 def _point(tensor: TensorProto, place: Placed) -> None:
-    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data"):
+    for field in (
+        "raw_data",
+        "float_data",
+        "int32_data",
+        "int64_data",
+        "double_data",
+        "uint64_data",
+        "external_data",
+    ):
         tensor.ClearField(field)  # type: ignore[arg-type]  # the stub lists every field by its literal name
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", place.location), ("offset", place.offset), ("length", place.length)):

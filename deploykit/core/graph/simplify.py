@@ -1,0 +1,72 @@
+"""onnxsim, kept within bounds."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from deploykit.core.graph.model import OnnxModel
+from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.shapes import infer_shapes
+
+LIMIT_BYTES = 1 << 30
+"""Models above this size of weights are not simplified: onnxsim needs them in one protobuf, several times over."""
+
+SLACK_BYTES = 1 << 12
+
+FOLD_LIMITS = ("1.5GB", "4KB")
+"""The largest constant that folding may make, tried in this order: first all of them, then shape arithmetic only."""
+
+
+def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
+    """Give the model simplified by onnxsim, or the reason why it stays as it is.
+
+    `growth_cap` bounds how much larger the file may get (0.1: a tenth): folding can blow a constant up.
+    """
+    whole = model.inlined(LIMIT_BYTES)
+    if whole is None:
+        return f"its weights exceed {LIMIT_BYTES} bytes"
+    allowed = int(whole.ByteSize() * (1 + growth_cap)) + SLACK_BYTES
+    for limit in FOLD_LIMITS:
+        smaller = _run_onnxsim(whole, limit)
+        if isinstance(smaller, str):
+            return smaller
+        if smaller.ByteSize() <= allowed:
+            break
+    else:
+        return f"it would grow from {whole.ByteSize()} to {smaller.ByteSize()} bytes, more than the growth cap allows"
+    if _interface(smaller) != _interface(whole):
+        return "onnxsim changed its inputs or outputs"
+    _restore_frame(whole, smaller)
+    result = normalise(OnnxModel(smaller, model.name))
+    infer_shapes(result)
+    result.notices = list(model.notices)
+    return result
+
+
+def _run_onnxsim(model: ModelProto, fold_limit: str) -> ModelProto | str:
+    import onnxsim  # its import takes most of a second
+
+    try:
+        smaller: ModelProto = onnxsim.simplify(model, tensor_size_threshold=fold_limit)[0]
+    except Exception as error:  # onnxsim raises plain RuntimeError and whatever its passes raise
+        return f"onnxsim failed: {' '.join(str(error).split())[:200]}"
+    return smaller
+
+
+def _interface(model: ModelProto) -> tuple[list[str], list[str]]:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in weights]
+    return inputs, [value.name for value in model.graph.output]
+
+
+def _restore_frame(source: ModelProto, target: ModelProto) -> None:
+    """Put back what describes the model: onnxsim adds metadata of its own."""
+    target.ClearField("metadata_props")
+    target.metadata_props.extend(source.metadata_props)
+    target.producer_name, target.producer_version = source.producer_name, source.producer_version
+    target.domain, target.model_version, target.doc_string = (
+        source.domain,
+        source.model_version,
+        source.doc_string,
+    )
+    target.graph.name, target.graph.doc_string = source.graph.name, source.graph.doc_string
