@@ -1,0 +1,1 @@
+"""Views of a run, and the table, the page and the trace that show them."""

@@ -1,0 +1,93 @@
+"""The report page: one file that opens from disk without a network.
+
+All values come from the views; plotly.js is embedded once. A Content-Security-Policy allows exactly the two
+scripts of the page by their hashes and no connection at all: even a name that slipped through could not run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from deploykit.reports import units
+from deploykit.reports.charts import page_charts
+from deploykit.reports.views.nouns import RunView
+
+COLOURS = 6
+"""How many categorical colours `report.css` has."""
+
+_FILTERS = {
+    "quantity": units.quantity,
+    "size": units.size,
+    "duration": units.duration,
+    "percent": units.percent,
+    "decibel": units.decibel,
+    "measure": units.measure,
+    "metric": units.metric,
+    "signed": units.signed,
+    "cosine": units.cosine,
+    "moment": units.moment,
+    "printable": units.printable,
+}
+
+
+def render_html(view: RunView) -> str:
+    """Give the whole page as text; the caller writes it."""
+    from plotly.offline import get_plotlyjs
+
+    scripts = [_script(get_plotlyjs()), _script(_asset("report.js"))]
+    schemes = [
+        scheme for network in view.networks for group in network.precision for scheme in (group.scheme,)
+    ]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            view=view,
+            css=Markup(_asset("report.css")),
+            scripts=[Markup(script) for script in scripts],
+            script_hashes=[_hash(script) for script in scripts],
+            charts=_script_json(page_charts(view)),
+            scheme_colour={scheme: index % COLOURS for index, scheme in enumerate(dict.fromkeys(schemes))},
+            nothing=units.NOTHING,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("deploykit.reports", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (resources.files("deploykit.reports") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _script(source: str) -> str:
+    """Make a script's text hash the same here and in the browser, which turns CR LF into LF."""
+    return source.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _script_json(value: object) -> Markup:
+    """Write JSON that neither ends a script element nor starts a comment in it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

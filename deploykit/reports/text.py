@@ -1,0 +1,156 @@
+"""The run's tables in a terminal, at most 100 columns wide, and the same views as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploykit.core.codec import encode
+from deploykit.reports import units
+from deploykit.reports.views.nouns import DumpsView, MetricRow, NetworkView, RunView, SegmentRow, WorstDump
+
+WIDTH = 100
+TENSOR_WIDTH = 22
+FALLBACK_LINES = 5
+_STYLES = {"better": "green", "worse": "red", "changed": "yellow", "unclear": "dim", "unmeasured": "dim"}
+_WORDS = {
+    "better": "better",
+    "worse": "worse",
+    "changed": "changed",
+    "unclear": "no clear change",
+    "unmeasured": "not measured",
+}
+
+
+def print_run(view: RunView, console: Console) -> None:
+    """Print the segments, then the task's metrics, then what needs attention."""
+    segments = [segment for network in view.networks for segment in network.segments]
+    if segments:
+        console.print(_segments_table(view), width=min(WIDTH, console.width))
+    if view.task is not None and view.task.metrics:
+        console.print(_metrics_table(view), width=min(WIDTH, console.width))
+    for line in _remarks(view):
+        console.print(line, width=min(WIDTH, console.width), highlight=False)
+
+
+def run_json(view: RunView) -> str:
+    """Give the views as JSON for `--format json`."""
+    return encode(view).decode()
+
+
+def _segments_table(view: RunView) -> Table:
+    several = len(view.networks) > 1
+    table = _table(f"{view.pipeline} on {view.chip}")
+    for name in ("segment", "engine", "precision"):
+        table.add_column(name, overflow="fold")
+    for name in ("MACs", "latency", "bytes", "worst SQNR"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("at tensor", no_wrap=True)
+    for network in view.networks:
+        for row in network.segments:
+            table.add_row(*_segment_cells(row, several))
+        if len(network.segments) > 1:
+            table.add_row(*_total_cells(network), style="bold", end_section=True)
+    return table
+
+
+def _segment_cells(row: SegmentRow, several: bool) -> list[Text]:
+    name = f"{row.network}.{row.segment}" if several else row.segment
+    schemes = ", ".join(f"{scheme} {count}" for scheme, count in row.schemes)
+    cells = [name, row.engine, schemes or units.NOTHING, units.quantity(row.macs, "")]
+    cells += [units.duration(row.time_s), units.size(row.traffic_bytes), *_worst_cells(row.worst)]
+    return [_text(cell) for cell in cells]
+
+
+def _worst_cells(worst: WorstDump | None) -> tuple[str, str]:
+    if worst is None:
+        return units.NOTHING, ""
+    return units.decibel(worst.sqnr_db, worst.equal), units.shortened(worst.tensor, TENSOR_WIDTH)
+
+
+def _total_cells(network: NetworkView) -> list[Text]:
+    cells = [f"{network.network}, all", "", "", units.quantity(network.macs, "")]
+    cells += [units.duration(network.time_s), units.size(network.traffic_bytes), "", ""]
+    return [_text(cell) for cell in cells]
+
+
+def _metrics_table(view: RunView) -> Table:
+    assert view.task is not None
+    table = _table(f"{view.task.task} on {view.task.clips} unseen clips")
+    table.add_column("metric", overflow="fold")
+    for name in ("float", "quantized", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("90 % interval", no_wrap=True)
+    table.add_column("verdict")
+    for row in view.task.metrics:
+        table.add_row(*_metric_cells(row))
+    return table
+
+
+def _metric_cells(row: MetricRow) -> list[Text]:
+    interval = f"[{units.signed(row.difference_low)}, {units.signed(row.difference_high)}]"
+    return [
+        _text(row.name),
+        _text(units.metric(row.float_value, row.unit)),
+        _text(units.metric(row.quantized_value, row.unit)),
+        _text(units.signed(row.difference)),
+        _text(interval),
+        Text(_WORDS[row.verdict], _STYLES[row.verdict]),
+    ]
+
+
+def _remarks(view: RunView) -> Iterator[Text]:
+    for network in view.networks:
+        for style, words in _network_remarks(network):
+            yield Text(f"{units.printable(network.network)}: {units.printable(words)}", style)
+
+
+def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
+    rate = network.rate
+    if rate is not None:
+        kept = f"{rate.frames - rate.late_frames} of {rate.frames} frames meet their deadline"
+        worst = f"worst {units.duration(rate.worst_response_s)} of {units.duration(rate.deadline_s)}"
+        yield "red" if rate.late_frames else "", f"{kept} ({worst})"
+    for fallback in network.fallbacks[:FALLBACK_LINES]:
+        part = units.percent(fallback.time_share)
+        yield (
+            "",
+            f"{fallback.nodes} {fallback.op} on {fallback.engine}, {part} of the time: {fallback.reason}",
+        )
+    if len(network.fallbacks) > FALLBACK_LINES:
+        yield (
+            "",
+            f"{len(network.fallbacks) - FALLBACK_LINES} more operators off the main engine: see the report",
+        )
+    if network.dumps is not None:
+        yield from _dump_remarks(network.dumps)
+
+
+def _dump_remarks(dumps: DumpsView) -> Iterator[tuple[str, str]]:
+    if dumps.failed:
+        yield "red", f"{dumps.failed} of {len(dumps.tensors)} tensors differ more than allowed"
+    if dumps.first_divergence:
+        first = units.shortened(dumps.first_divergence, 60)
+        yield "", f"first divergence at {first}: {dumps.divergence_reason}"
+    if dumps.missing or dumps.extra:
+        yield "yellow", f"not compared: {len(dumps.missing)} missing and {len(dumps.extra)} extra tensors"
+
+
+def _text(content: str) -> Text:
+    return Text(units.printable(content))
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=_text(title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        expand=False,
+    )

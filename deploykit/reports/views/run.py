@@ -1,0 +1,96 @@
+"""The whole view of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploykit.artifacts.model import Equality
+from deploykit.artifacts.results import NetworkResults, RunResults
+from deploykit.reports.views import costs, segments
+from deploykit.reports.views.dumps import dumps_view
+from deploykit.reports.views.memory import memory_view
+from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunView
+from deploykit.reports.views.numbers import finite
+from deploykit.reports.views.schedule import rate_verdict, schedule_view
+from deploykit.reports.views.tasks import task_view
+
+
+def run_view(results: RunResults) -> RunView:
+    """Compute all that a run's table and page show; steps that were not run leave their part empty."""
+    return RunView(
+        pipeline=results.pipeline,
+        chip=results.chip.name,
+        chip_title=results.chip.title,
+        started=results.started,
+        networks=tuple(_network_view(result, results) for result in results.networks),
+        task=task_view(results.evaluation),
+        schedule=schedule_view(results.schedule),
+        equalities=tuple(row for result in results.networks for row in _equalities(result)),
+        notices=tuple(_notices(results)),
+        steps=results.steps,
+        step_seconds=sum(step.seconds for step in results.steps),
+        versions=results.versions,
+    )
+
+
+def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
+    rows = costs.node_rows(result)
+    time_s = sum(row.time_s for row in rows) if rows else None
+    return NetworkView(
+        network=result.network,
+        nodes_count=_nodes_count(result),
+        macs=sum(row.macs for row in rows) if rows else None,
+        time_s=time_s,
+        frames_per_s=1 / time_s if time_s else None,
+        traffic_bytes=sum(row.traffic_bytes for row in rows) if rows else None,
+        weight_bytes=costs.weight_bytes(result),
+        uniform=costs.uniform_times(result.costs, results.chip),
+        rate=rate_verdict(results.schedule, result.network),
+        fallbacks=costs.fallbacks(result, rows, results.chip),
+        segments=segments.segment_rows(result, rows),
+        nodes=rows,
+        workless_nodes=sum(row.rate_ops_per_s is None or not row.intensity for row in rows),
+        roofs=costs.roof_lines(result.costs, rows),
+        hot=costs.hot_nodes(rows),
+        ops=costs.op_totals(rows),
+        precision=segments.precision_groups(result, rows),
+        memory=memory_view(result.memory, results.chip),
+        dumps=dumps_view(result),
+    )
+
+
+def _nodes_count(result: NetworkResults) -> int | None:
+    if result.partition is not None:
+        return sum(len(segment.graph.nodes) for segment in result.partition.segments)
+    return len(result.model.graph.nodes) if result.model else None
+
+
+def _equalities(result: NetworkResults) -> Iterator[EqualityRow]:
+    checks: tuple[tuple[str, Equality | None], ...] = (
+        ("exported model = source", result.model.equality if result.model else None),
+        ("chain of segments = whole", result.partition.equality if result.partition else None),
+        ("quantized chain = whole", result.quantized.equality if result.quantized else None),
+    )
+    for subject, found in checks:
+        if found is not None:
+            yield EqualityRow(
+                result.network, subject, found.runs, found.bit_equal, finite(found.max_abs), found.where
+            )
+
+
+def _notices(results: RunResults) -> Iterator[Notice]:
+    for result in results.networks:
+        for step, artifact in (
+            ("export", result.model),
+            ("split", result.partition),
+            ("analyze", result.costs),
+            ("precision", result.plan),
+            ("quantize", result.quantized),
+            ("memory", result.memory),
+        ):
+            for text in artifact.notices if artifact else ():
+                yield Notice(f"{result.network}.{step}", text)
+    for text in results.schedule.notices if results.schedule else ():
+        yield Notice("schedule", text)
+    for text in results.evaluation.notices if results.evaluation else ():
+        yield Notice("evaluate", text)

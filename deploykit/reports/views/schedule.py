@@ -1,0 +1,68 @@
+"""Views of when each segment runs."""
+
+from __future__ import annotations
+
+from deploykit.artifacts.schedule import EngineUse, Schedule
+from deploykit.reports.views.nouns import Bar, Deadline, Lane, RateVerdict, ScheduleView
+
+NS = 1e-9
+
+
+def schedule_view(schedule: Schedule | None) -> ScheduleView | None:
+    """Give lanes in the engines' order and bars in the order of their start."""
+    if schedule is None:
+        return None
+    place = {(use.engine, use.engine_index): index for index, use in enumerate(schedule.engines)}
+    alone = {use.engine for use in schedule.engines if use.engine_index > 0}
+    bars = tuple(
+        Bar(
+            lane=place[run.engine, run.engine_index],
+            network=run.network,
+            segment=run.segment,
+            frame=run.frame,
+            start_s=run.start_ns * NS,
+            end_s=run.end_ns * NS,
+            deadline_s=run.deadline_ns * NS,
+            late=run.late,
+        )
+        for run in sorted(schedule.runs, key=lambda run: (run.start_ns, run.end_ns))
+    )
+    frames = {(run.network, run.frame): run.deadline_ns for run in schedule.runs}
+    return ScheduleView(
+        feasible=schedule.feasible,
+        horizon_s=schedule.horizon_ns * NS,
+        makespan_s=max((run.end_ns for run in schedule.runs), default=0) * NS,
+        lower_bound_s=schedule.bound.lower_bound * NS,
+        status=schedule.bound.status,
+        method=schedule.bound.method,
+        late=sum(run.late for run in schedule.runs),
+        lanes=tuple(
+            Lane(_engine_label(use, use.engine in alone), use.busy_ns * NS, use.utilisation)
+            for use in schedule.engines
+        ),
+        bars=bars,
+        deadlines=tuple(Deadline(network, frame, at * NS) for (network, frame), at in frames.items()),
+    )
+
+
+def rate_verdict(schedule: Schedule | None, network: str) -> RateVerdict | None:
+    """Say how one network's frames meet their deadlines; None where the schedule lacks it."""
+    runs = [run for run in schedule.runs if run.network == network] if schedule else []
+    if schedule is None or not runs:
+        return None
+    releases = {run.frame: min(same.release_ns for same in runs if same.frame == run.frame) for run in runs}
+    ends = {run.frame: max(same.end_ns for same in runs if same.frame == run.frame) for run in runs}
+    late = {run.frame for run in runs if run.late}
+    times = sorted(releases.values())
+    period_ns = times[1] - times[0] if len(times) > 1 else schedule.horizon_ns
+    return RateVerdict(
+        frames=len(releases),
+        late_frames=len(late),
+        frames_per_s=1 / (period_ns * NS) if period_ns > 0 else None,
+        worst_response_s=max(ends[frame] - releases[frame] for frame in ends) * NS,
+        deadline_s=min(run.deadline_ns - releases[run.frame] for run in runs) * NS,
+    )
+
+
+def _engine_label(use: EngineUse, several: bool) -> str:
+    return f"{use.engine} {use.engine_index}" if several else use.engine

@@ -1,0 +1,59 @@
+"""Views of the task's metrics."""
+
+from __future__ import annotations
+
+import math
+
+from deploykit.artifacts.evaluation import Evaluation, MetricResult
+from deploykit.reports.views.nouns import MetricRow, TaskView, Verdict
+from deploykit.reports.views.numbers import finite
+
+
+def task_view(evaluation: Evaluation | None) -> TaskView | None:
+    """Give each metric with its verdict and its place on the interval bar."""
+    if evaluation is None:
+        return None
+    return TaskView(evaluation.task, evaluation.clips, tuple(_row(metric) for metric in evaluation.metrics))
+
+
+def verdict(metric: MetricResult) -> Verdict:
+    """Judge the difference: clear only where its 90 % interval leaves out zero."""
+    low, high = metric.difference_low, metric.difference_high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "unmeasured"
+    if low <= 0 <= high:
+        return "unclear"
+    if metric.better == "none":
+        return "changed"
+    return "better" if (low > 0) == (metric.better == "higher") else "worse"
+
+
+def _row(metric: MetricResult) -> MetricRow:
+    low, middle, high = (
+        finite(value) for value in (metric.difference_low, metric.difference, metric.difference_high)
+    )
+    reach = max((abs(value) for value in (low, middle, high) if value is not None), default=0.0)
+    return MetricRow(
+        name=metric.name,
+        unit=metric.unit,
+        better=metric.better,
+        doc=metric.doc,
+        float_value=finite(metric.float_value),
+        float_low=finite(metric.float_low),
+        float_high=finite(metric.float_high),
+        quantized_value=finite(metric.quantized_value),
+        difference=middle,
+        difference_low=low,
+        difference_high=high,
+        verdict=verdict(metric),
+        low_at=_place(low, reach),
+        value_at=_place(middle, reach),
+        high_at=_place(high, reach),
+    )
+
+
+def _place(value: float | None, reach: float) -> float | None:
+    """Put a difference on a line from 0 to 100; the ends are left free so that the whiskers' caps show."""
+    if value is None:
+        return None
+    return round(50 + 44 * value / reach, 2) if reach > 0 else 50.0
