@@ -39,8 +39,10 @@ class Affine:
         """Round to the nearest code (ties to even, as ONNX does); what is outside the range saturates."""
         lowest, highest = CODE_RANGE[self.dtype]
         # float32 division, so that a value that came from a code goes back to the same one in any runtime
-        scaled = numpy.rint(numpy.asarray(values, numpy.float32) / numpy.float32(self.scale)).astype(numpy.float64)
-        return numpy.clip(scaled + self.zero_point, lowest, highest).astype(self.dtype)
+        scaled = numpy.rint(numpy.asarray(values, numpy.float32) / numpy.float32(self.scale)).astype(
+            numpy.float64
+        )
+        return numpy.asarray(numpy.clip(scaled + self.zero_point, lowest, highest), self.dtype)
 
     def values(self, codes: Array) -> Array:
         """Give the real numbers that codes stand for, in float32."""
@@ -66,7 +68,7 @@ def channel_scales(weights: Array, axis: int | None) -> Array:
     largest = numpy.abs(weights.astype(numpy.float64))
     others = tuple(index for index in range(weights.ndim) if index != axis)
     peak = largest.max(axis=None if axis is None else others, initial=0.0)
-    return numpy.maximum(peak / WEIGHT_LIMIT, SMALLEST_SCALE).astype(numpy.float32)
+    return numpy.asarray(numpy.maximum(peak / WEIGHT_LIMIT, SMALLEST_SCALE), numpy.float32)
 
 
 def weight_codes(weights: Array, scales: Array, axis: int | None) -> Array:
@@ -80,8 +82,9 @@ def weight_codes(weights: Array, scales: Array, axis: int | None) -> Array:
 def scales_that_hold(bias: Array, activation_scale: float) -> Array:
     """Give the smallest weight scale of each channel at which its bias fits the int32 accumulator.
 
-    A bias is stored in steps of activation scale x weight scale. Where the weights of a channel are tiny beside
-    its bias, their scale has to grow, or the bias would saturate; the weights then hardly matter anyway.
+    A bias is stored in steps of activation scale x weight scale. Where the weights of a channel are tiny
+    beside its bias, their scale has to grow, or the bias would saturate; the weights then hardly matter
+    anyway.
     """
     return (numpy.abs(bias.astype(numpy.float64)) / (activation_scale * BIAS_LIMIT)).astype(numpy.float32)
 

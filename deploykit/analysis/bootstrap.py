@@ -23,7 +23,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Paired:
-    """One metric of two variants on the same clips. `difference` is of second - first, resample by resample."""
+    """One metric of two variants on the same clips; `difference` is second - first, draw by draw."""
 
     first: Interval
     second: Interval
@@ -56,8 +56,9 @@ def paired_intervals(
 ) -> dict[str, Paired]:
     """Bootstrap the metrics of two variants over the same draws of `count` items.
 
-    Both functions give every metric over the items with the given indices; a metric that they leave out, or give
-    as NaN, is undefined on that draw. Pairing matters: what makes a clip hard makes it hard for both variants.
+    Both functions give every metric over the items with the given indices; a metric that they leave out, or
+    give as NaN, is undefined on that draw. Pairing matters: what makes a clip hard makes it hard for both
+    variants.
     """
     pairs = [(first(draw), second(draw)) for draw in resamples(count, draws, seed)]
     names = dict.fromkeys(name for pair in pairs for metrics in pair for name in metrics)

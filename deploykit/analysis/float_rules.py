@@ -1,4 +1,4 @@
-"""Which nodes keep floating point whatever the default is. A rule's docstring is the sentence the user reads."""
+"""Which nodes keep floating point, whatever the default is; a rule's docstring is what the user reads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ LEARNED = frozenset({"Conv", "ConvTranspose"})
 
 @dataclass(frozen=True)
 class FloatMarks:
-    """What a rule keeps in float: nodes by id, and tensors that an int8 node has to write unrounded, each with
-    the node on whose account."""
+    """What a rule keeps in float: nodes by id, and tensors that an int8 node has to write unrounded.
+
+    Each such tensor stands with the node on whose account it does.
+    """
 
     nodes: frozenset[str]
     tensors: dict[str, str]
@@ -28,13 +30,17 @@ class FloatMarks:
 
 def integers(flow: NetworkFlow) -> FloatMarks:
     """Works on integers, conditions or shapes, not on real numbers."""
-    return _nodes(node for node in flow.nodes if not any(map(flow.is_float_activation, (*node.inputs, *node.outputs))))
+    return _nodes(
+        node for node in flow.nodes if not any(map(flow.is_float_activation, (*node.inputs, *node.outputs)))
+    )
 
 
 def coordinates(flow: NetworkFlow) -> FloatMarks:
     """Computes coordinates: at 8 bits, a position on a map would move by up to half a 256th of its width."""
-    # A convolution's inputs are features, and so is what others read too; all else that leads to a grid is geometry.
-    grids = {node.inputs[at] for node in flow.nodes for at in GRID_INPUTS.get(node.op, ()) if len(node.inputs) > at}
+    # A convolution reads features, and so does a product whose operand others read too; the rest is geometry.
+    grids = {
+        node.inputs[at] for node in flow.nodes for at in GRID_INPUTS.get(node.op, ()) if len(node.inputs) > at
+    }
     found: set[str] = set()
     for node in reversed(flow.nodes):
         if not grids.intersection(node.outputs):
@@ -81,12 +87,19 @@ def _walk_up(flow: NetworkFlow, node: NodeInfo, found: set[str], tensors: dict[s
 
 def no_integer_kernel(flow: NetworkFlow) -> FloatMarks:
     """Has no integer kernel."""
-    return _nodes(node for node in flow.nodes if node.op not in INTEGER_OPERATORS or node.domain not in ("", "ai.onnx"))
+    return _nodes(
+        node for node in flow.nodes if node.op not in INTEGER_OPERATORS or node.domain not in ("", "ai.onnx")
+    )
 
 
 def _nodes(nodes: Iterable[NodeInfo]) -> FloatMarks:
     return FloatMarks(frozenset(node.id for node in nodes), {})
 
 
-FLOAT_RULES: tuple[Callable[[NetworkFlow], FloatMarks], ...] = (integers, coordinates, exponents, no_integer_kernel)
+FLOAT_RULES: tuple[Callable[[NetworkFlow], FloatMarks], ...] = (
+    integers,
+    coordinates,
+    exponents,
+    no_integer_kernel,
+)
 """In the order in which a node's reason is looked for."""

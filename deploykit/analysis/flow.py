@@ -12,7 +12,7 @@ from deploykit.artifacts.model import Partition
 
 @dataclass(frozen=True)
 class NetworkFlow:
-    """The nodes of all segments in execution order; nodes inside subgraphs belong to the node that holds them."""
+    """The nodes of all segments in execution order; those of subgraphs belong to the node around them."""
 
     partition: Partition
 

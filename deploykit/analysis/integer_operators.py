@@ -12,10 +12,10 @@ Sharing: TypeAlias = Literal["none", "first", "all"]
 class IntegerOperator:
     """How an operator works on codes.
 
-    `data` lists the inputs that hold codes (empty: all of them); the others (shapes, bounds, axes) stay as they are.
-    `weight` and `bias` are inputs of a layer with learned weights. `shares` says which inputs have the scale of the
-    output: "first" and "all" only choose or move values, so that another scale would round them once more.
-    `output_range` is known without data for a squashing function.
+    `data` lists the inputs that hold codes (empty: all of them); the others (shapes, bounds, axes) stay as
+    they are. `weight` and `bias` are inputs of a layer with learned weights. `shares` says which inputs
+    have the scale of the output: "first" and "all" only choose or move values, so that another scale would
+    round them once more. `output_range` is known without data for a squashing function.
     """
 
     data: tuple[int, ...] = (0,)
@@ -45,7 +45,7 @@ INTEGER_OPERATORS: dict[str, IntegerOperator] = {
     "Gather": _MOVES,
     "Gelu": _LOOKUP,
     "Gemm": _LAYER,
-    "GlobalAveragePool": _LOOKUP,  # a mean over a whole map has a far smaller range than the map: its own scale
+    "GlobalAveragePool": _LOOKUP,  # a mean over a whole map has a far smaller range than the map
     "GlobalMaxPool": _MOVES,
     "HardSigmoid": _UNIT,
     "HardSwish": _LOOKUP,
@@ -92,9 +92,9 @@ MOVEMENT = frozenset(name for name, operator in INTEGER_OPERATORS.items() if ope
 def weight_axis(op: str, shape: tuple[int, ...], *, group: int = 1, trans_b: int = 0) -> int | None:
     """Give the axis of a weight along which output channels lie; None where one scale has to serve all.
 
-    Conv [out, in/group, ...]: 0. ConvTranspose [in, out/group, ...]: 1, but 0 for a depthwise one, where each input
-    channel has output channels of its own. Gemm [in, out]: 1, transposed: 0. MatMul [in, out]: 1; a stack of
-    matrices gets one scale.
+    Conv [out, in/group, ...]: 0. ConvTranspose [in, out/group, ...]: 1, but 0 for a depthwise one, where
+    each input channel has output channels of its own. Gemm [in, out]: 1, transposed: 0. MatMul [in, out]:
+    1; a stack of matrices gets one scale.
     """
     if op == "Conv":
         return 0

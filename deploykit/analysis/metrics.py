@@ -91,8 +91,8 @@ def _chunk_sums(a: Array, b: Array) -> Sums:
 def cosine_distance(sums: Sums) -> float:
     """1 - cosine, to full precision also where it is tiny.
 
-    |d|^2 = (|a| - |b|)^2 + 2 |a| |b| (1 - cosine), and |b| - |a| = d_ab / (|a| + |b|). Undefined (NaN) where one
-    side is all zero and the other is not; two zero tensors are the same.
+    |d|^2 = (|a| - |b|)^2 + 2 |a| |b| (1 - cosine), and |b| - |a| = d_ab / (|a| + |b|). Undefined (NaN)
+    where one side is all zero and the other is not; two zero tensors are the same.
     """
     a, b = math.sqrt(sums.aa), math.sqrt(sums.bb)
     if a == 0.0 and b == 0.0:

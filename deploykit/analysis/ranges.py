@@ -19,9 +19,9 @@ class NonFinite(ValueError):
 class RangeObserver:
     """Sees a tensor frame by frame; tells its smallest and largest value, and its percentiles.
 
-    The histogram covers [-limit, limit] in `BINS` bins. `limit` is a power of two that doubles when a value lies
-    outside: neighbouring bins merge, no count is lost, and the order of the frames does not matter. A bin is at
-    most 1/2048 of the largest magnitude seen.
+    The histogram covers [-limit, limit] in `BINS` bins. `limit` is a power of two that doubles when a value
+    lies outside: neighbouring bins merge, no count is lost, and the order of the frames does not matter. A
+    bin is at most 1/2048 of the largest magnitude seen.
     """
 
     def __init__(self, *, histogram: bool = True) -> None:
@@ -81,5 +81,7 @@ class RangeObserver:
             counts = numpy.zeros(BINS, numpy.int64)
             counts[BINS // 2] = values.size
             return counts
-        position = (values.reshape(-1).astype(numpy.float32) + numpy.float32(limit)) * numpy.float32(BINS / (2 * limit))
+        position = (values.reshape(-1).astype(numpy.float32) + numpy.float32(limit)) * numpy.float32(
+            BINS / (2 * limit)
+        )
         return numpy.bincount(numpy.minimum(position.astype(numpy.int32), BINS - 1), minlength=BINS)

@@ -17,9 +17,10 @@ def storage_types(
     """Give the storage type of every activation, in execution order.
 
     - What holds no real numbers keeps its type.
-    - An int8 node writes int8, unless the tensor is one of `float_tensors` (it then writes its sums unrounded).
-    - What a float node writes, or what enters the network, is stored int8 where all its readers work on int8: rounded
-      once, when written. Otherwise it is float, and an int8 reader rounds for itself.
+    - An int8 node writes int8, unless the tensor is one of `float_tensors` (it then writes its sums
+      unrounded).
+    - What a float node writes, or what enters the network, is stored int8 where all its readers work on
+      int8: rounded once, when written. Otherwise it is float, and an int8 reader rounds for itself.
     - A state pair is one tensor: its output and its input have one type.
     """
     found = {}
@@ -48,5 +49,4 @@ def _storage(
         if written_int8 or read_int8:
             return "int8"
     makers = [schemes[producer.id]] if producer is not None else []
-    chosen = next((scheme for scheme in (*makers, *reader_schemes) if scheme != "w8a8"), "float32")
-    return FLOAT_STORAGE[chosen]
+    return next((FLOAT_STORAGE[scheme] for scheme in (*makers, *reader_schemes) if scheme != "w8a8"), "float")

@@ -15,8 +15,8 @@ from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme
 from deploykit.core.errors import Fault, InputError
-from deploykit.core.profile import ChipProfile
 from deploykit.core.names import did_you_mean
+from deploykit.core.profile import ChipProfile
 
 if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
@@ -27,7 +27,11 @@ Choice: TypeAlias = Literal["w8a8", "float", "float16", "float32"]
 
 @dataclass(frozen=True)
 class SchemeException:
-    """Nodes whose scheme the user sets. `match` is a segment's name, or a pattern over node names (`/head/*`)."""
+    """Nodes whose scheme the user sets.
+
+    `match` is a segment's name, or a pattern over nodes' names or ids (`/head/*`); an id is the name of the node's
+    first output.
+    """
 
     match: str
     scheme: Choice
@@ -37,8 +41,8 @@ class SchemeException:
 class PrecisionParams:
     """Options of the precision stage.
 
-    `scheme` is what every node gets unless something speaks against it. `exceptions` are read in order: the last
-    one that matches a node decides, also against the built-in rules.
+    `scheme` is what every node gets unless something speaks against it. `exceptions` are read in order: the
+    last one that matches a node decides, also against the built-in rules.
     """
 
     scheme: Choice = "w8a8"
@@ -104,11 +108,12 @@ def _offered(node: NodeInfo, wish: _Wish, cost: NodeCost | None, profile: ChipPr
     else:  # a node that costs nothing, such as one inside a subgraph
         chosen = profile.engine_for(node.op)
         engine, offers = chosen.name, list(chosen.peak_ops_per_s)
-    floats: list[Scheme] = [scheme for scheme in get_args(Scheme) if scheme in offers and scheme != "w8a8"]
-    best_float = max(floats, key=lambda scheme: -offers.index(scheme), default="float32")
+    schemes: tuple[Scheme, ...] = get_args(Scheme)
+    known = [scheme for offer in offers for scheme in schemes if scheme == offer]
+    best_float: Scheme = next((scheme for scheme in known if scheme != "w8a8"), "float32")
     if wish.choice == "float":
         return NodePrecision(node.id, best_float, wish.reason)
-    if wish.choice in offers:
+    if wish.choice in known:
         return NodePrecision(node.id, wish.choice, wish.reason)
     lacks = f"The engine {engine} has no {wish.choice}"
     return NodePrecision(node.id, best_float, f"{lacks} (wanted: {wish.reason.rstrip('.').lower()}).")
@@ -121,9 +126,7 @@ def _exceptions(flow: NetworkFlow, params: PrecisionParams) -> dict[str, SchemeE
     faults = []
     for index, exception in enumerate(params.exceptions):
         matched = [
-            node.id
-            for node in flow.nodes
-            if flow.segment_of[node.id] == exception.match or fnmatch.fnmatchcase(node.id, exception.match)
+            node.id for node in flow.nodes if _matches(exception.match, node, flow.segment_of[node.id])
         ]
         if not matched:
             known = [*segments, *(node.id for node in flow.nodes)]
@@ -136,6 +139,10 @@ def _exceptions(flow: NetworkFlow, params: PrecisionParams) -> dict[str, SchemeE
     return found
 
 
+def _matches(pattern: str, node: NodeInfo, segment: str) -> bool:
+    return pattern == segment or any(fnmatch.fnmatchcase(name, pattern) for name in (node.id, node.name))
+
+
 def _notices(
     partition: Partition, planned: list[NodePrecision], asked: Mapping[str, SchemeException]
 ) -> tuple[str, ...]:
@@ -145,7 +152,9 @@ def _notices(
     if refused:
         shown = ", ".join(refused[:5]) + (" ..." if len(refused) > 5 else "")
         notices.append(f"{len(refused)} nodes keep another scheme than the exceptions ask for: {shown}")
-    halves = [name for name, info in partition.tensor.items() if info.dtype in ("float16", "bfloat16", "double")]
+    halves = [
+        name for name, info in partition.tensor.items() if info.dtype in ("float16", "bfloat16", "double")
+    ]
     if halves:
         notices.append(f"{len(halves)} tensors are not float32 ({halves[0]} ...); they are not quantized")
     return tuple(notices)
@@ -157,4 +166,6 @@ GIVES = PrecisionPlan
 
 def run(call: StageCall) -> PrecisionPlan:
     """Run the stage for the pipeline."""
-    return plan_precision(call.inputs["split"], call.inputs["analyze"], profile=call.profile, params=call.params)
+    return plan_precision(
+        call.inputs["split"], call.inputs["analyze"], profile=call.profile, params=call.params
+    )

@@ -36,7 +36,8 @@ def tapped(
 ) -> tuple[Partition, TappedFiles]:
     """Give a partition that also has `tensors` among its outputs, and the reader of its files.
 
-    Only tensors that some node of a segment writes can be tapped; others are ignored. The files lie below `folder`.
+    Only tensors that some node of a segment writes can be tapped; others are ignored. The files lie below
+    `folder`.
     """
     folders: dict[tuple[Blob, ...], Path] = {}
     segments = []

@@ -64,7 +64,9 @@ class Bench:
 
     def costs(self, partition: Partition, *schemes: str) -> CostReport:
         """Make a cost report in which every node has these schemes, at no cost."""
-        offers = tuple(SchemeCost(name, 0, 0, 0, 0.0, "memory", 0.0) for name in schemes or ("w8a8", "float16"))
+        offers = tuple(
+            SchemeCost(name, 0, 0, 0, 0.0, "memory", 0.0) for name in schemes or ("w8a8", "float16")
+        )
         nodes = tuple(
             NodeCost(node.id, node.op, segment.name, "npu", 0, 0, 0, 0, 0, offers)
             for segment in partition.segments

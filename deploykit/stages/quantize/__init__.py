@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
 
 CONCAT_RANGE_RATIO = 20.0
-"""From this ratio of input ranges on, a shared scale leaves the narrowest input fewer than 13 of 256 codes."""
+"""From this ratio of input ranges on, one scale leaves the narrowest input fewer than 13 of 256 codes."""
 
 
 @dataclass(frozen=True)
 class QuantizeParams:
     """Options of the quantize stage.
 
-    `calibration`: "minmax" takes the extremes that were seen, "percentile" leaves out what lies beyond `percentile`
-    at each end. `activation_type`: codes of activations, asymmetric. `per_channel`: weights have one scale for each
-    output channel, else one for all.
+    `calibration`: "minmax" takes the extremes that were seen, "percentile" leaves out what lies beyond
+    `percentile` at each end. `activation_type`: codes of activations, asymmetric. `per_channel`: weights
+    have one scale for each output channel, else one for all.
     """
 
     calibration: Literal["minmax", "percentile"] = "minmax"
@@ -59,7 +59,8 @@ def quantize(
     `artifacts.precision`.
 
     Raises:
-        InputError: calibration data with no frames, missing inputs, wrong types or shapes, NaN or infinity; an
+        InputError: calibration data with no frames, missing inputs, wrong types or shapes, NaN or infinity;
+        an
             opset that cannot be raised to one with int8 weights.
     """
     prepared = prepare(partition, workspace)
@@ -100,7 +101,9 @@ def shared_parameters(
     found = {}
     for group in placement.groups:
         known = [ranges[name] for name in group if name in ranges] or [(0.0, 0.0)]
-        affine = affine_for_range(min(low for low, _ in known), max(high for _, high in known), activation_type)
+        affine = affine_for_range(
+            min(low for low, _ in known), max(high for _, high in known), activation_type
+        )
         found.update(dict.fromkeys(group, affine))
     return found
 
@@ -108,7 +111,7 @@ def shared_parameters(
 def _save(
     prepared: Sequence[PreparedSegment], models: Sequence[OnnxModel], workspace: Workspace
 ) -> tuple[Segment, ...]:
-    """Write the segments, see that onnxruntime takes them with and without its optimisations, and summarise them."""
+    """Write the segments, see that onnxruntime takes them with and without its optimisations."""
     segments = []
     for source, model in zip(prepared, models, strict=True):
         infer_shapes(model)
@@ -146,8 +149,8 @@ def _notices(partition: Partition, placement: Placement, calibration: Calibratio
             narrow, wide = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
             if known[wide] > CONCAT_RANGE_RATIO * known[narrow]:
                 found.append(
-                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and {narrow} (range {known[narrow]:.3g}) under "
-                    f"one scale; keep it float with an exception, or cut the network before it"
+                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and {narrow} (range {known[narrow]:.3g}) "
+                    f"under one scale; keep it float with an exception, or cut the network before it"
                 )
     return tuple(found)
 
@@ -159,5 +162,9 @@ GIVES = Partition
 def run(call: StageCall) -> Partition:
     """Run the stage for the pipeline."""
     return quantize(
-        call.inputs["split"], call.inputs["precision"], call.clips, params=call.params, workspace=call.workspace
+        call.inputs["split"],
+        call.inputs["precision"],
+        call.clips,
+        params=call.params,
+        workspace=call.workspace,
     )

@@ -30,7 +30,8 @@ def calibrate(
     Memory holds one frame's tensors and a histogram each, whatever the number of frames.
 
     Raises:
-        InputError: no frames; missing inputs, wrong types or shapes, NaN or infinity, with clip, frame and tensor.
+        InputError: no frames; missing inputs, wrong types or shapes, NaN or infinity, with clip, frame and
+        tensor.
     """
     observers = {name: RangeObserver(histogram=percent < 100) for name in tensors}
     frames, names = 0, []
@@ -49,7 +50,9 @@ def calibrate(
                 frames += 1
     if not frames:
         raise input_error(
-            f"calibration of {partition.network}", "the data has no frames", "give at least one clip with one frame"
+            f"calibration of {partition.network}",
+            "the data has no frames",
+            "give at least one clip with one frame",
         )
     seen = {name: observer for name, observer in observers.items() if observer.count}
     ranges = (TensorRange(name, *_range(observer, percent)) for name, observer in seen.items())
@@ -62,7 +65,9 @@ def _observe(observer: RangeObserver, name: str, values: Frame, where: str) -> N
     except NonFinite:
         (fault,) = value_faults(values[name], name, where)
         raise input_error(
-            fault.where, fault.what, "the float network gives such values on this frame; mend the model or the data"
+            fault.where,
+            fault.what,
+            "the float network gives such values on this frame; mend the model or the data",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Write a segment in QDQ form: the float graph with QuantizeLinear and DequantizeLinear where values are rounded."""
+"""Write a segment in QDQ form: the float graph, with Q and DQ nodes where values are rounded."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from deploykit.stages.quantize.weights import WeightUse, bias_fits, bias_scales,
 class Emitter:
     """Builds one segment's quantized graph; see `artifacts.precision` for the tensors' names.
 
-    A rounded tensor `t` that is stored as int8 is written as `t::float` -> `t::codes` -> `t`; where `t` has to stay
-    (an input of the graph, or a tensor stored as float), its int8 readers take `t::rounded` instead.
+    A rounded tensor `t` that is stored as int8 is written as `t::float` -> `t::codes` -> `t`; where `t` has
+    to stay (an input of the graph, or a tensor stored as float), its int8 readers take `t::rounded`
+    instead.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Emitter:
         self._per_channel = per_channel
         graph = segment.model.proto.graph
         self._inputs = {value.name for value in graph.input}
-        self._taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(segment.weights)
+        self._taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(
+            segment.weights
+        )
         self._node_names = {node.name for node in graph.node}
         self._nodes: list[NodeProto] = []
         self._new_weights: dict[str, TensorProto] = {}
@@ -68,7 +71,9 @@ class Emitter:
             self._emit(node)
         del graph.node[:]
         graph.node.extend(self._nodes)
-        read = {name for node in self._nodes for name in node_reads(node)} | {value.name for value in graph.output}
+        read = {name for node in self._nodes for name in node_reads(node)} | {
+            value.name for value in graph.output
+        }
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
         del graph.initializer[:]
         graph.initializer.extend([*kept, *self._new_weights.values()])
@@ -95,7 +100,7 @@ class Emitter:
                 self._round(name, node.output[at], name if stored else f"{name}::rounded")
 
     def _float_view(self, current: str, name: str) -> str:
-        """Give what a float node reads: an int8 input of the graph is rounded for it too, as a state's codes are."""
+        """Give what a float node reads: an int8 input of the graph is rounded for it too, like a state."""
         both = name in self._inputs and name in self._placement.stored
         return f"{name}::rounded" if both and current == name else current
 
@@ -166,8 +171,10 @@ class Emitter:
         while name in self._node_names:
             name += "_"
         self._node_names.add(name)
-        attributes = {} if axis is None else {"axis": axis}
-        self._nodes.append(helper.make_node(op, inputs, [output], name=name, **attributes))
+        node = helper.make_node(op, inputs, [output], name=name)
+        if axis is not None:
+            node.attribute.append(helper.make_attribute("axis", axis))
+        self._nodes.append(node)
         self._taken.add(output)
         return output
 

@@ -34,8 +34,8 @@ class Operands:
 class Placement:
     """What is rounded. `rounded` is in execution order; `groups` are tensors with one scale and zero point.
 
-    `stored` tensors are int8 wherever they lie: who writes one rounds it, and all read the same. The other rounded
-    tensors stay float, and their int8 readers round for themselves.
+    `stored` tensors are int8 wherever they lie: who writes one rounds it, and all read the same. The other
+    rounded tensors stay float, and their int8 readers round for themselves.
     """
 
     rounded: tuple[str, ...]
@@ -50,8 +50,8 @@ def place(partition: Partition, plan: PrecisionPlan, prepared: Sequence[Prepared
     stored_types = {tensor.tensor: tensor.dtype for tensor in plan.tensors}
     fused = set(_fused(partition, prepared, schemes))
     stored = frozenset(name for name, dtype in stored_types.items() if dtype == "int8") - fused
-    read = set()
-    fixed = {}
+    read: set[str] = set()
+    fixed: dict[str, tuple[float, float]] = {}
     for segment in prepared:
         for node in segment.nodes:
             operands = operands_of(node, segment, schemes)
@@ -68,9 +68,7 @@ def place(partition: Partition, plan: PrecisionPlan, prepared: Sequence[Prepared
     return Placement(rounded, stored & frozenset(rounded), groups, fixed)
 
 
-def operands_of(
-    node: NodeProto, segment: PreparedSegment, schemes: Mapping[str, Scheme]
-) -> Operands | None:
+def operands_of(node: NodeProto, segment: PreparedSegment, schemes: Mapping[str, Scheme]) -> Operands | None:
     """Give what an int8 node reads as codes; None for other nodes."""
     if schemes.get(node_id(node)) != "w8a8":
         return None

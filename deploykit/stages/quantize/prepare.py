@@ -78,11 +78,15 @@ def _raised(model: OnnxModel, segment: str) -> OnnxModel:
     where = f"segment {segment!r}"
     proto = model.inlined(INLINE_LIMIT_BYTES)
     if proto is None:
-        raise input_error(where, f"opset {model.opset} is too old to quantize, and it is too large to raise here")
+        raise input_error(
+            where, f"opset {model.opset} is too old to quantize, and it is too large to raise here"
+        )
     try:
         raised: ModelProto = onnx.version_converter.convert_version(proto, TARGET_OPSET)
     except Exception as error:  # the converter raises whatever its C++ side throws
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         fix = f"export the model with opset {TARGET_OPSET} or newer"
-        raise input_error(where, f"opset {model.opset} cannot be raised to {TARGET_OPSET}: {reason}", fix) from error
+        raise input_error(
+            where, f"opset {model.opset} cannot be raised to {TARGET_OPSET}: {reason}", fix
+        ) from error
     return OnnxModel(raised, model.name, {}, model.notices)

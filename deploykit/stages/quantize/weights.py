@@ -75,7 +75,7 @@ def _holding_bias(
 
 def _by_weight_channel(values: Array, channels: int) -> Array:
     """Fold values of output channels onto the weight's channels (a grouped ConvTranspose repeats them)."""
-    return values.reshape(-1, channels).max(axis=0)
+    return numpy.asarray(values.reshape(-1, channels).max(axis=0))
 
 
 def bias_fits(node: NodeProto, bias: int, segment: PreparedSegment) -> bool:
