@@ -42,7 +42,10 @@ TASKS: dict[str, TaskKind] = {
     ),
     "bev": TaskKind("deploykit.tasks.bev.task", "BevTask", "rendered driving clips, detection metrics"),
     "function": TaskKind(
-        "deploykit.tasks.user_function", "FunctionTask", "your own functions: data and metric"
+        "deploykit.tasks.user_function",
+        "FunctionTask",
+        "your own functions: data and metric",
+        file_options=("data", "metric"),
     ),
     "images": TaskKind(
         "deploykit.tasks.images", "ImageTask", "a folder of images", file_options=("path", "validation_path")
@@ -91,9 +94,9 @@ def make_task(
         for name in options
         if name not in names
     ]
+    faults += _contract_faults(contracts)
     values = {name: value for name, value in options.items() if name in names}
     if CONTEXT_FIELD in (field.name for field in dataclasses.fields(found)):
-        faults += _contract_faults(contracts)
         values[CONTEXT_FIELD] = _context(contracts, folder)
     try:
         task = TypeAdapter(found).validate_python(values)
@@ -137,6 +140,6 @@ def _contract_faults(contracts: Mapping[str, tuple[InputContract, ...]]) -> list
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    from deploykit.core.yaml_file import did_you_mean
+    from deploykit.core.names import did_you_mean
 
     return did_you_mean(name, names)

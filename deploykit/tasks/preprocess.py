@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from deploykit.artifacts.contract import Colour, InputContract
@@ -41,11 +41,11 @@ class Placement:
     width: int
     height: int
 
-    def to_tensor(self, points: Array) -> NDArray[np.float64]:
+    def to_tensor(self, points: ArrayLike) -> NDArray[np.float64]:
         """Move points (..., 2) of (x, y) from the raw image into the tensor."""
         return np.asarray(points, dtype=np.float64) * self._scale + self._offset
 
-    def to_raw(self, points: Array) -> NDArray[np.float64]:
+    def to_raw(self, points: ArrayLike) -> NDArray[np.float64]:
         """Move points (..., 2) of (x, y) from the tensor into the raw image."""
         return (np.asarray(points, dtype=np.float64) - self._offset) / self._scale
 

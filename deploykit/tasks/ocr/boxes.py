@@ -44,7 +44,8 @@ def find_boxes(
         width, height = sides(box)
         if region.score < box_threshold or min(width, height) < min_side:
             continue
-        boxes.append(grown(box, width * height * unclip_ratio / (2 * (width + height))))
+        distance = width * height * unclip_ratio / (2 * (width + height))
+        boxes.append(grown(box, distance, distance))
     return sorted(boxes, key=lambda box: float(box[:, 1].mean()))
 
 
@@ -103,11 +104,11 @@ def sides(box: Points) -> tuple[float, float]:
     return float(np.linalg.norm(box[1] - box[0])), float(np.linalg.norm(box[3] - box[0]))
 
 
-def grown(box: Points, distance: float) -> Points:
-    """Move all sides of a rectangle outwards."""
+def grown(box: Points, beside: float, above: float) -> Points:
+    """Move a rectangle's left and right sides outwards by `beside`, its top and bottom by `above`."""
     width, height = sides(box)
-    right = (box[1] - box[0]) / width * distance
-    down = (box[3] - box[0]) / height * distance
+    right = (box[1] - box[0]) / width * beside
+    down = (box[3] - box[0]) / height * above
     moves: Points = np.array([-right - down, right - down, right + down, -right + down])
     return box + moves
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from deploykit.core.errors import EnvironmentFault
 from deploykit.tasks.ocr.words import line_text
 
 FONT_PIXELS = (30, 42)
@@ -40,7 +41,10 @@ class PageLook:
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line on a page. `corners` (4, 2): the text's own top left, then clockwise as it is read."""
+    """A line on a page. `corners` (4, 2): the text's own top left, then clockwise as it is read.
+
+    The box is as high as the font's line (ascent and descent), whatever letters are there.
+    """
 
     text: str
     corners: NDArray[np.float64]
@@ -97,14 +101,14 @@ def _draw_line(
     dark: bool,
     look: PageLook,
 ) -> TextLine:
-    font = ImageFont.load_default(float(rng.integers(*FONT_PIXELS)))
+    font = _font(float(rng.integers(*FONT_PIXELS)))
     bold = int(rng.random() < 0.2)
     upside_down = bool(rng.random() < look.upside_down_share)
     degrees = rng.uniform(-look.rotation_degrees, look.rotation_degrees) + (180 if upside_down else 0)
-    left, top, right, bottom = font.getbbox(text, stroke_width=bold)
-    width, height = math.ceil(right - left), math.ceil(bottom - top)
+    left, _, right, _ = font.getbbox(text, stroke_width=bold)
+    width, height = math.ceil(right - left), sum(font.getmetrics()) + 2 * bold
     mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).text((-left, -top), text, fill=255, font=font, stroke_width=bold)
+    ImageDraw.Draw(mask).text((-left, bold), text, fill=255, font=font, stroke_width=bold)
     turned = mask.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
     x = int(rng.uniform(8, max(9, look.width - turned.width - 8)))
     y = int((rows[0] + rows[1] - turned.height) / 2 + rng.uniform(-6, 6))
@@ -113,6 +117,13 @@ def _draw_line(
     half = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
     centre = np.array([x + turned.width / 2, y + turned.height / 2])
     return TextLine(text, rotated(half, degrees) + centre, upside_down)
+
+
+def _font(pixels: float) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(pixels)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise EnvironmentFault("this Pillow was built without FreeType; install Pillow's own wheel")
+    return font
 
 
 def _rgb(colour: NDArray[np.float64]) -> tuple[int, int, int]:
