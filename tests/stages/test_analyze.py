@@ -1,0 +1,91 @@
+"""The analyze stage: a partition in, a cost report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx.parser
+import pytest
+
+from deploykit.analysis.graph_work import CustomCost
+from deploykit.analysis.summary import summarise
+from deploykit.artifacts.costs import CostReport
+from deploykit.artifacts.model import Partition, Segment
+from deploykit.core.codec import decode, encode
+from deploykit.core.errors import InputError
+from deploykit.core.graph.model import model_from_proto
+from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.shapes import infer_shapes
+from deploykit.core.profile import load_profile
+from deploykit.stages.analyze import AnalyzeParams, analyze_costs
+
+NPU = "g (float[1,8,16,16] x, float[8,8,3,3] w) => (y) { c = Conv<pads=[1,1,1,1]>(x, w) y = Relu(c) }"
+CPU = "g (float[1,8,16,16] y, float[1,16,16,2] p) => (z) { z = GridSample(y, p) }"
+CUSTOM = "g (float[1,8,16,16] z) => (float[1,8,16,16] o) { o = my.Splat(z) }"
+
+
+def segment(name: str, engine: str, text: str) -> Segment:
+    header = '<ir_version: 10, opset_import: ["" : 21, "my" : 1]>\n'
+    model = normalise(model_from_proto(onnx.parser.parse_model(header + text), name))
+    infer_shapes(model)
+    return Segment(name, (), summarise(model), engine, "")
+
+
+def partition(*segments: Segment) -> Partition:
+    return Partition("net", ("x",), ("o",), segments, (), None)
+
+
+def analyze(*segments: Segment, **params: Any) -> CostReport:
+    profile, _ = load_profile("rk3588")
+    return analyze_costs(partition(*segments), profile=profile, params=AnalyzeParams(**params))
+
+
+def test_each_segment_is_costed_on_its_engine() -> None:
+    report = analyze(segment("backbone", "npu", NPU), segment("sample", "cpu", CPU))
+    assert [(node.op, node.segment, node.engine) for node in report.nodes] == [
+        ("Conv", "backbone", "npu"),
+        ("Relu", "backbone", "npu"),
+        ("GridSample", "sample", "cpu"),
+    ]
+    assert [total.segment for total in report.segment_totals({})] == ["backbone", "sample"]
+    assert {roof.engine for roof in report.roofs} == {"npu", "cpu"}
+    assert decode(CostReport, encode(report), "report") == report
+
+
+def test_a_node_that_its_engine_lacks_is_costed_on_the_fallback_and_said() -> None:
+    report = analyze(segment("all", "npu", CPU))
+    assert report.nodes[0].engine == "cpu"
+    assert "z: npu does not run GridSample; costed on cpu" in report.notices
+
+
+def test_the_same_input_gives_the_same_report() -> None:
+    assert analyze(segment("a", "npu", NPU)) == analyze(segment("a", "npu", NPU))
+
+
+def test_faults_of_all_segments_and_params_come_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        analyze(
+            segment("a", "npu", NPU.replace("[1,8,16,16] x", "[N,8,16,16] x")),
+            segment("b", "cpu", CUSTOM),
+            custom_costs={"my:Splot": CustomCost(macs=1)},
+            trip_counts={"c": 3},
+        )
+    said = [str(fault) for fault in caught.value.faults]
+    assert any(
+        "analyze.custom_costs.my:Splot: no such operator or node, did you mean 'my:Splat'?" in s for s in said
+    )
+    assert any(s.startswith("analyze.trip_counts.c: no such Loop or SequenceMap") for s in said)
+    assert any(s.startswith("c: Conv needs the size of 'x', 'c'") for s in said)
+    assert any(s.startswith("o: no cost is known for operator my:Splat") for s in said)
+
+
+def test_a_custom_operator_is_costed_as_the_user_says() -> None:
+    report = analyze(segment("b", "cpu", CUSTOM), custom_costs={"my:Splat": CustomCost(vector_ops=1000)})
+    assert report.nodes[0].vector_ops == 1000
+
+
+def test_a_blank_in_the_profile_is_named(tmp_path: Path) -> None:
+    template, _ = load_profile("template")
+    with pytest.raises(InputError, match=r"template.yaml: dram.bandwidth_bytes_per_s: is blank"):
+        analyze_costs(partition(segment("a", "npu", NPU)), profile=template, params=AnalyzeParams())
