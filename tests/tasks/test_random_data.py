@@ -21,7 +21,7 @@ FLAG = InputContract("flag", (64,), dtype="bool")
 
 def task(**options: Any) -> Task:
     return make_task(
-        "random", options, {"net": (IMAGE, IDS, MASK, SPEED, NOISE, FLAG), "b": (NOISE,)}, Path()
+        "random", options, {"net": (IMAGE, IDS, MASK, SPEED, NOISE, FLAG), "b": (NOISE,), "c": (NOISE,)}, Path()
     )
 
 
@@ -62,7 +62,7 @@ def test_same_seed_same_data() -> None:
 def test_seen_and_unseen_data_differ_and_so_do_networks() -> None:
     (seen,) = task().calibration_clips("b", 1)
     (unseen,) = task().validation_clips("b", 1)
-    (other,) = task().calibration_clips("net", 1)
+    (other,) = task().calibration_clips("c", 1)
 
     assert seen.frames[0]["noise"].tolist() != unseen.frames[0]["noise"].tolist()
     assert seen.frames[0]["noise"].tolist() != other.frames[0]["noise"].tolist()

@@ -53,10 +53,10 @@ def test_overlap_by_hand() -> None:
 
 
 def test_the_best_overlap_wins_and_a_box_serves_once() -> None:
-    truth = [box(0, 0, 10, 10), box(0, 8, 10, 18)]
-    found = [box(0, 1, 10, 11), box(0, 0, 10, 10), box(50, 50, 60, 60)]
+    truth = [box(0, 2, 10, 12), box(0, 0, 10, 10)]  # the first overlaps the second's box by 80 / 120
+    found = [box(50, 50, 60, 60), box(0, 0, 10, 10)]
 
-    assert match_boxes(truth, found) == {0: 1}
+    assert match_boxes(truth, found) == {1: 1}
 
 
 def page() -> tuple[list[TextLine], list[Reading]]:
