@@ -23,6 +23,8 @@ from deploykit.reports.views.nouns import (
 
 Columns: TypeAlias = dict[str, Any]
 AXIS_LABEL_WIDTH = 34
+DEADLINES_SHOWN = 60
+"""With more of them the picture would be all lines."""
 
 
 def page_charts(view: RunView) -> Columns:
@@ -146,6 +148,7 @@ def frames_chart(dumps: DumpsView) -> list[Columns]:
 
 def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:
     """Give runs as bars in milliseconds, lanes from the top."""
+    deadlines = sorted({round(deadline.time_s * 1e3, 6) for deadline in schedule.deadlines})
     shown = {bar.network for bar in schedule.bars}
     networks = [name for name in order if name in shown] + sorted(shown.difference(order))
     return {
@@ -160,7 +163,7 @@ def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:
         "late": [bar.late for bar in schedule.bars],
         "label": [label(bar.segment, 20) for bar in schedule.bars],
         "text": [_bar_text(bar) for bar in schedule.bars],
-        "deadlines_ms": sorted({round(deadline.time_s * 1e3, 6) for deadline in schedule.deadlines}),
+        "deadlines_ms": deadlines if len(deadlines) <= DEADLINES_SHOWN else [],
     }
 
 
@@ -177,11 +180,12 @@ def _node_text(node: NodeRow) -> str:
 
 def _roof(roof: RoofLine) -> Columns:
     name = f"{label(roof.engine)} {label(roof.scheme)}"
+    each = f", each of {roof.count}" if roof.count > 1 else ""
     return {
         "name": name,
         "x": [compact(x) for x, _ in roof.points],
         "y": [compact(y) for _, y in roof.points],
-        "note": f"{name}, {units.quantity(roof.peak_ops_per_s, 'OPS')}",
+        "note": f"{name}, {units.quantity(roof.peak_ops_per_s, 'OPS')}{each}",
         "text": f"<b>{name}</b><br>ridge at {units.measure(roof.points[1][0])} operations a byte"
         f"<br>peak {units.quantity(roof.peak_ops_per_s, 'operations/s')}"
         f"<br>memory {units.quantity(roof.bandwidth_bytes_per_s, 'B/s')}<br>{label(roof.source)}",
@@ -196,7 +200,9 @@ def _tensor_text(row: TensorRow) -> str:
         f"relative L2 {units.measure(row.relative_l2)}",
         f"largest difference {units.measure(row.max_abs)} at {row.max_abs_place}",
     )
-    return "<br>".join(lines) + ("" if row.passed else "<br><b>differs more than allowed</b>")
+    return "<br>".join(lines) + (
+        "" if row.passed else f"<br><b>{label(row.reason or 'did not pass', 90)}</b>"
+    )
 
 
 def _bar_text(bar: Bar) -> str:

@@ -36,7 +36,7 @@ _FILTERS = {
 }
 
 
-def render_html(view: RunView) -> str:
+def write_html(view: RunView) -> str:
     """Give the whole page as text; the caller writes it."""
     from plotly.offline import get_plotlyjs
 

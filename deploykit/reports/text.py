@@ -113,7 +113,7 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
     rate = network.rate
     if rate is not None:
         kept = f"{rate.frames - rate.late_frames} of {rate.frames} frames meet their deadline"
-        worst = f"worst {units.duration(rate.worst_response_s)} of {units.duration(rate.deadline_s)}"
+        worst = f"worst {units.duration(rate.worst_latency_s)} of {units.duration(rate.deadline_s)}"
         yield "red" if rate.late_frames else "", f"{kept} ({worst})"
     for fallback in network.fallbacks[:FALLBACK_LINES]:
         part = units.percent(fallback.time_share)

@@ -15,7 +15,7 @@ from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan, StateBuffers
 from deploykit.artifacts.model import Equality, Model, Partition, Segment, StatePair
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme
 from deploykit.artifacts.results import NetworkResults, RunResults, StepLine
-from deploykit.artifacts.schedule import EngineUse, Schedule, ScheduledRun
+from deploykit.artifacts.schedule import EngineUse, NetworkTiming, Schedule, ScheduledRun
 from deploykit.core.bounds import SolveBound
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
 from deploykit.reports.views import RunView, run_view
@@ -260,9 +260,17 @@ def _schedule(results: dict[str, list[tuple[str, str, int]]]) -> Schedule:
     engines = tuple(EngineUse(*key, spent, spent / 20_000_000) for key, spent in busy.items())
     end = max(run.end_ns for run in runs)
     bound = SolveBound("feasible", end, 18_900_000, "list scheduling")
-    return Schedule(
-        "rapid3", 20_000_000, tuple(runs), engines, bound, False, ("one engine is idle all the time",)
-    )
+    timings = tuple(_timing(network, runs, segments) for network, segments in results.items())
+    notices = ("one engine is idle all the time",)
+    return Schedule("rapid3", 20_000_000, tuple(runs), engines, bound, False, notices, 20_000_000, timings)
+
+
+def _timing(network: str, runs: list[ScheduledRun], segments: list[tuple[str, str, int]]) -> NetworkTiming:
+    own = [run for run in runs if run.network == network]
+    late = {run.frame for run in own if run.late}
+    worst = max(run.end_ns - run.release_ns for run in own)
+    alone = sum(length for _, _, length in segments)
+    return NetworkTiming(network, 200.0, 5_000_000, 4, len(late), alone, worst, max(worst - 5_000_000, 0))
 
 
 def _evaluation() -> Evaluation:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploykit.artifacts.results import NetworkResults, RunResults
-from deploykit.reports.html import render_html
+from deploykit.reports.html import write_html
 from deploykit.reports.views import RunView, run_view
 
 LINKS = {"src", "href", "srcset", "poster", "data", "action", "formaction", "background", "xlink:href"}
@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def text(view: RunView) -> str:
-    return render_html(view)
+    return write_html(view)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +97,7 @@ def test_the_charts_data_is_json_with_plotly_texts_escaped(page: Page) -> None:
 
 
 def test_the_same_view_gives_the_same_page(view: RunView, text: str) -> None:
-    assert render_html(view) == text
+    assert write_html(view) == text
 
 
 def without(network: NetworkResults, name: str) -> NetworkResults:
@@ -109,12 +109,12 @@ def without(network: NetworkResults, name: str) -> NetworkResults:
 def test_a_partial_run_has_a_page(results: RunResults, lacking: str) -> None:
     networks = tuple(without(network, lacking) for network in results.networks)
     partial = replace(results, networks=networks, evaluation=None, schedule=None)
-    assert "<h2>bev</h2>" in render_html(run_view(partial))
+    assert "<h2>bev</h2>" in write_html(run_view(partial))
 
 
 def test_a_run_that_failed_at_once_has_a_page(results: RunResults) -> None:
     empty = replace(results, networks=(NetworkResults("bev"),), evaluation=None, schedule=None, steps=())
-    assert "<h2>bev</h2>" in render_html(run_view(empty))
+    assert "<h2>bev</h2>" in write_html(run_view(empty))
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the program chromium")

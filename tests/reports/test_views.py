@@ -14,7 +14,7 @@ from deploykit.artifacts.dumps import Comparison, HeatMap, TensorDifference
 from deploykit.artifacts.evaluation import MetricResult
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan
 from deploykit.artifacts.results import NetworkResults, RunResults
-from deploykit.artifacts.schedule import EngineUse, Schedule, ScheduledRun
+from deploykit.artifacts.schedule import EngineUse, NetworkTiming, Schedule, ScheduledRun
 from deploykit.core.bounds import SolveBound
 from deploykit.core.codec import decode, encode
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
@@ -202,13 +202,15 @@ def test_the_rate_is_judged_by_frames() -> None:
         part("tail", 1, 15_000_000, 22_000_000),
     )
     bound = SolveBound("feasible", 22_000_000, 20_000_000, "list")
-    schedule = Schedule("tiny", 20_000_000, runs, (EngineUse("npu", 0, 18_000_000, 0.9),), bound, False)
+    timing = NetworkTiming("net", 100.0, 10_000_000, 2, 1, 6_000_000, 12_000_000, 2_000_000)
+    engines = (EngineUse("npu", 0, 18_000_000, 0.9),)
+    schedule = Schedule("tiny", 20_000_000, runs, engines, bound, False, (), 10_000_000, (timing,))
     view = run(NetworkResults("net"), schedule=schedule)
     rate = view.networks[0].rate
     assert rate is not None
     assert (rate.frames, rate.late_frames) == (2, 1)
     assert rate.frames_per_s == pytest.approx(100.0)
-    assert rate.worst_response_s == pytest.approx(12e-3)
+    assert rate.worst_latency_s == pytest.approx(12e-3)
     assert rate.deadline_s == pytest.approx(10e-3)
     assert view.schedule is not None
     assert view.schedule.late == 1

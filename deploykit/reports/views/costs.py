@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploykit.artifacts.costs import CostReport, NodeCost, SchemeCost
+from deploykit.artifacts.costs import CostReport, NodeCost, SchemeCost, SegmentTotal
 from deploykit.artifacts.dumps import Comparison, TensorDifference
 from deploykit.artifacts.precision import NodePrecision
 from deploykit.artifacts.results import NetworkResults
@@ -32,19 +32,21 @@ def node_rows(result: NetworkResults) -> tuple[NodeRow, ...]:
     return tuple(rows)
 
 
-def traffic_bytes(cost: SchemeCost) -> int:
-    """Give a node's off-chip traffic."""
-    return cost.weight_bytes + cost.activation_read_bytes + cost.activation_write_bytes
-
-
 def weight_bytes(result: NetworkResults) -> int | None:
     """Give the weights' size at the planned schemes, as the memory plan says or else by node."""
     if result.memory is not None:
         return result.memory.weight_bytes
     if result.costs is None:
         return None
+    return sum(total.weight_bytes for total in segment_totals(result).values())
+
+
+def segment_totals(result: NetworkResults) -> dict[str, SegmentTotal]:
+    """Give each segment's sums at the planned schemes; none without costs."""
+    if result.costs is None:
+        return {}
     schemes = result.plan.scheme_of() if result.plan else {}
-    return sum(node.at(schemes.get(node.node, "")).weight_bytes for node in result.costs.nodes)
+    return {total.segment: total for total in result.costs.segment_totals(schemes)}
 
 
 def uniform_times(costs: CostReport | None, chip: ChipProfile) -> tuple[tuple[str, float], ...]:
@@ -83,7 +85,7 @@ def op_totals(rows: Sequence[NodeRow]) -> tuple[OpTotal, ...]:
     return tuple(sorted(totals, key=lambda total: -total.time_s))
 
 
-def roof_lines(costs: CostReport | None, rows: Sequence[NodeRow]) -> tuple[RoofLine, ...]:
+def roof_lines(costs: CostReport | None, rows: Sequence[NodeRow], chip: ChipProfile) -> tuple[RoofLine, ...]:
     """Give each roof from left of all nodes to right of all nodes and ridges."""
     if costs is None:
         return ()
@@ -95,6 +97,7 @@ def roof_lines(costs: CostReport | None, rows: Sequence[NodeRow]) -> tuple[RoofL
             roof.engine,
             roof.scheme,
             roof.source,
+            chip.engine(roof.engine).count,
             roof.peak_ops_per_s,
             roof.bandwidth_bytes_per_s,
             (
@@ -152,7 +155,7 @@ def _node_row(
         reason=reason,
         macs=node.macs,
         operations=operations,
-        traffic_bytes=traffic_bytes(cost),
+        traffic_bytes=cost.traffic_bytes,
         intensity=finite(cost.intensity),
         bound=cost.bound,
         time_s=cost.time_s,

@@ -68,6 +68,7 @@ def _row(position: int, tensor: TensorDifference, shape: Sequence[Dim] | None) -
         max_abs_place=index_in_words(tensor.max_abs_index, shape),
         nan_count=tensor.nan_count,
         passed=tensor.passed,
+        reason=tensor.reason,
     )
 
 

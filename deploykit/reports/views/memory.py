@@ -21,6 +21,7 @@ def memory_view(plan: MemoryPlan | None, chip: ChipProfile) -> MemoryView | None
         state_bytes=plan.state_bytes,
         weight_bytes=plan.weight_bytes,
         on_chip_bytes=None if on_chip is None else int(on_chip),
+        unsized=plan.unsized,
     )
 
 

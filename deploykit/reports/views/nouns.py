@@ -76,6 +76,8 @@ class RoofLine:
     engine: str
     scheme: str
     source: str
+    count: int
+    """How many engines of this kind the chip has; the roof is that of one."""
     peak_ops_per_s: float
     bandwidth_bytes_per_s: float
     points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -125,12 +127,14 @@ class Fallback:
 
 @dataclass(frozen=True)
 class RateVerdict:
-    """How a network keeps its frame rate when scheduled. `worst_response_s` counts from a frame's release."""
+    """How a network keeps its frame rate when scheduled. `worst_latency_s` counts from a frame's release,
+    `alone_s` is a frame's latency on an empty chip."""
 
     frames: int
     late_frames: int
-    frames_per_s: float | None
-    worst_response_s: float
+    frames_per_s: float
+    alone_s: float
+    worst_latency_s: float
     deadline_s: float
 
 
@@ -179,6 +183,8 @@ class MemoryView:
     state_bytes: int
     weight_bytes: int
     on_chip_bytes: int | None
+    unsized: tuple[str, ...]
+    """Tensors of unknown size: they are in no arena."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,8 @@ class TensorRow:
     max_abs_place: str
     nan_count: int
     passed: bool
+    reason: str
+    """Which tolerance a tensor that did not pass exceeds."""
 
 
 @dataclass(frozen=True)
@@ -363,12 +371,25 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class ChipNumber:
+    """A number of the chip's profile with where it comes from; None where nobody says."""
+
+    what: str
+    value: float | None
+    unit: str
+    status: str
+    source: str
+
+
+@dataclass(frozen=True)
 class RunView:
     """Everything that a run's report shows."""
 
     pipeline: str
     chip: str
     chip_title: str
+    chip_numbers: tuple[ChipNumber, ...]
+    chip_notes: tuple[str, ...]
     started: str
     networks: tuple[NetworkView, ...]
     task: TaskView | None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from deploykit.artifacts.model import Equality
 from deploykit.artifacts.results import NetworkResults, RunResults
 from deploykit.reports.views import costs, segments
+from deploykit.reports.views.chip import chip_numbers
 from deploykit.reports.views.dumps import dumps_view
 from deploykit.reports.views.memory import memory_view
 from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunView
@@ -21,6 +22,8 @@ def run_view(results: RunResults) -> RunView:
         pipeline=results.pipeline,
         chip=results.chip.name,
         chip_title=results.chip.title,
+        chip_numbers=chip_numbers(results.chip),
+        chip_notes=results.chip.notes,
         started=results.started,
         networks=tuple(_network_view(result, results) for result in results.networks),
         task=task_view(results.evaluation),
@@ -50,7 +53,7 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         segments=segments.segment_rows(result, rows),
         nodes=rows,
         workless_nodes=sum(row.rate_ops_per_s is None or not row.intensity for row in rows),
-        roofs=costs.roof_lines(result.costs, rows),
+        roofs=costs.roof_lines(result.costs, rows, results.chip),
         hot=costs.hot_nodes(rows),
         ops=costs.op_totals(rows),
         precision=segments.precision_groups(result, rows),

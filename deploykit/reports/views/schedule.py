@@ -47,20 +47,17 @@ def schedule_view(schedule: Schedule | None) -> ScheduleView | None:
 
 def rate_verdict(schedule: Schedule | None, network: str) -> RateVerdict | None:
     """Say how one network's frames meet their deadlines; None where the schedule lacks it."""
-    runs = [run for run in schedule.runs if run.network == network] if schedule else []
-    if schedule is None or not runs:
+    timings = schedule.networks if schedule else ()
+    timing = next((timing for timing in timings if timing.network == network), None)
+    if timing is None:
         return None
-    releases = {run.frame: min(same.release_ns for same in runs if same.frame == run.frame) for run in runs}
-    ends = {run.frame: max(same.end_ns for same in runs if same.frame == run.frame) for run in runs}
-    late = {run.frame for run in runs if run.late}
-    times = sorted(releases.values())
-    period_ns = times[1] - times[0] if len(times) > 1 else schedule.horizon_ns
     return RateVerdict(
-        frames=len(releases),
-        late_frames=len(late),
-        frames_per_s=1 / (period_ns * NS) if period_ns > 0 else None,
-        worst_response_s=max(ends[frame] - releases[frame] for frame in ends) * NS,
-        deadline_s=min(run.deadline_ns - releases[run.frame] for run in runs) * NS,
+        frames=timing.frames,
+        late_frames=timing.late_frames,
+        frames_per_s=timing.rate_hz,
+        alone_s=timing.alone_ns * NS,
+        worst_latency_s=timing.worst_latency_ns * NS,
+        deadline_s=timing.deadline_ns * NS,
     )
 
 

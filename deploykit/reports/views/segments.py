@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from deploykit.artifacts.dumps import TensorDifference
+from deploykit.artifacts.model import Segment
 from deploykit.artifacts.results import NetworkResults
+from deploykit.reports.views.costs import segment_totals
 from deploykit.reports.views.dumps import is_equal, worst_first
 from deploykit.reports.views.nouns import NodeRow, PrecisionGroup, SegmentRow, WorstDump
 from deploykit.reports.views.numbers import finite, share
@@ -15,31 +17,37 @@ from deploykit.reports.views.numbers import finite, share
 def segment_rows(result: NetworkResults, rows: Sequence[NodeRow]) -> tuple[SegmentRow, ...]:
     """Give one row a segment, in execution order, from whatever steps were run."""
     by_name = {segment.name: segment for segment in result.partition.segments} if result.partition else {}
-    planned = {node.node: node.scheme for node in result.plan.nodes} if result.plan else {}
-    weights = _weight_bytes(result)
+    totals = segment_totals(result)
+    time_s = sum(total.time_s for total in totals.values())
     found = []
-    for name in dict.fromkeys([*by_name, *(row.segment for row in rows)]):
-        nodes = [row for row in rows if row.segment == name]
-        segment = by_name.get(name)
-        ids = [node.id for node in segment.graph.nodes] if segment else []
-        schemes = [row.scheme for row in nodes] or [planned[node] for node in ids if node in planned]
+    for name in dict.fromkeys([*by_name, *totals]):
+        segment, total = by_name.get(name), totals.get(name)
+        schemes = _schemes(result, segment, [row for row in rows if row.segment == name])
         found.append(
             SegmentRow(
                 network=result.network,
                 segment=name,
-                engine=segment.engine if segment else nodes[0].engine,
+                engine=segment.engine if segment else totals[name].engine,
                 reason=segment.reason if segment else "",
-                nodes=len(nodes) or len(ids),
+                nodes=len(segment.graph.nodes) if segment else len(schemes),
                 schemes=tuple(Counter(schemes).most_common()),
-                macs=sum(row.macs for row in nodes) if nodes else None,
-                time_s=sum(row.time_s for row in nodes) if nodes else None,
-                time_share=sum(row.time_share for row in nodes) if nodes else None,
-                traffic_bytes=sum(row.traffic_bytes for row in nodes) if nodes else None,
-                weight_bytes=weights.get(name),
+                macs=total.macs if total else None,
+                time_s=total.time_s if total else None,
+                time_share=share(total.time_s, time_s) if total else None,
+                traffic_bytes=total.traffic_bytes if total else None,
+                weight_bytes=total.weight_bytes if total else None,
                 worst=_worst(result, name),
             )
         )
     return tuple(found)
+
+
+def _schemes(result: NetworkResults, segment: Segment | None, rows: Sequence[NodeRow]) -> list[str]:
+    """Give the scheme of each node as costed, or else as planned."""
+    if rows or segment is None or result.plan is None:
+        return [row.scheme for row in rows]
+    planned = result.plan.scheme_of()
+    return [planned[node.id] for node in segment.graph.nodes if node.id in planned]
 
 
 def precision_groups(result: NetworkResults, rows: Sequence[NodeRow]) -> tuple[PrecisionGroup, ...]:
@@ -66,14 +74,6 @@ def precision_groups(result: NetworkResults, rows: Sequence[NodeRow]) -> tuple[P
             for key, found in grouped.items()
         ]
     return tuple(sorted(groups, key=lambda group: -len(group.nodes)))
-
-
-def _weight_bytes(result: NetworkResults) -> dict[str, int]:
-    schemes = result.plan.scheme_of() if result.plan else {}
-    found: Counter[str] = Counter()
-    for node in result.costs.nodes if result.costs else ():
-        found[node.segment] += node.at(schemes.get(node.node, "")).weight_bytes
-    return dict(found)
 
 
 def _worst(result: NetworkResults, segment: str) -> WorstDump | None:
