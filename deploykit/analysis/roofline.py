@@ -59,7 +59,7 @@ def cost_nodes(
     """Cost every node of a graph at every scheme of its engine.
 
     `engine` is the name or kind of the engine that the graph is meant for (default: the chip's first); a node
-    that it does not run is costed on the chip's fallback engine.
+    that it does not run is costed on the chip's first engine, or on its fallback.
 
     Raises:
         InputError: an operator without a cost, an unknown size, a blank in the profile that is needed.
@@ -191,7 +191,8 @@ def _scheme_cost(scheme: str, work: Work, peak: float, overhead_s: float, chip: 
 
 
 def _engine_of(node: NodeInfo, main: EngineProfile, profile: ChipProfile) -> EngineProfile:
-    return main if main.supports(operator_name(node)) else profile.engine(profile.fallback)
+    op = operator_name(node)
+    return main if main.supports(op) else profile.engine_for(op)
 
 
 def _blank(profile: ChipProfile, key: str, what: str) -> Exception:

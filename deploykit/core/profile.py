@@ -111,13 +111,13 @@ def load_profile(name: str, *, beside: Path | None = None) -> tuple[ChipProfile,
 
 def profile_names(*, beside: Path | None = None) -> tuple[str, ...]:
     """Give the names of the chips that `load_profile` finds in the folders of profiles, sorted."""
-    names = {path.stem for folder in _folders(beside) for path in folder.glob("*.yaml")}
+    names = {path.stem for folder in profile_folders(beside) for path in folder.glob("*.yaml")}
     return tuple(sorted(names - {"template"}))
 
 
 def _files(beside: Path | None) -> dict[str, Path]:
     """Give profiles by name; the first folder that has a name wins."""
-    folders = [*([beside] if beside else []), *_folders(beside)]
+    folders = [*([beside] if beside else []), *profile_folders(beside)]
     found: dict[str, Path] = {}
     for folder in folders:
         for path in sorted(folder.glob("*.yaml")):
@@ -125,7 +125,8 @@ def _files(beside: Path | None) -> dict[str, Path]:
     return found
 
 
-def _folders(beside: Path | None) -> tuple[Path, ...]:
+def profile_folders(beside: Path | None) -> tuple[Path, ...]:
+    """Give the folders that hold profiles, in the order in which they are searched."""
     package = Path(__file__).resolve().parents[1]
     shipped = package / "shipped" / "hw_profiles"  # in an installed wheel
     in_source_tree = package.parent / "hw_profiles"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,6 +16,7 @@ from deploykit.core.profile import (
     OnChipProfile,
     Quantity,
     Status,
+    profile_folders,
 )
 from deploykit.core.yaml_file import Document, Location, load_document, located, parse
 
@@ -44,7 +45,7 @@ OUTSIDE_FACTOR = 100.0
 
 @dataclass(frozen=True)
 class OperatorSet:
-    """A list of ONNX operators and the document that names them."""
+    """ONNX operators, and the document that names them; also the form of the files in `operators/`."""
 
     source: str
     operators: tuple[str, ...]
@@ -67,7 +68,8 @@ class Interface:
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """One kind of engine as the file has it: `operators` names operator sets, or is ["*"]."""
+    """One kind of engine as the file has it: `operators` names operator sets (the file's own, or files of the
+    folder `operators/`), or is ["*"]."""
 
     name: str
     kind: Kind
@@ -110,10 +112,14 @@ def read_profile(path: Path) -> ChipProfile:
     """
     document = load_document(path)
     entry = parse(document, ProfileFile)
-    faults = [*_naming_faults(document, entry), *_number_faults(document, entry)]
+    shared = _shared_operator_sets(path.parent)
+    faults = [*_naming_faults(document, entry, shared), *_number_faults(document, entry)]
     if faults:
         raise InputError(*faults)
-    return _profile(entry, path.name)
+    own = {name: names.operators for name, names in entry.operator_sets.items()}
+    used = {name for engine in entry.engines for name in engine.operators}
+    named = {name: _read_operator_set(shared[name]) for name in used & shared.keys() - own.keys()}
+    return _profile(entry, path.name, {**own, **named})
 
 
 def unknown_profile(name: str, known: tuple[str, ...]) -> InputError:
@@ -125,14 +131,25 @@ def unknown_profile(name: str, known: tuple[str, ...]) -> InputError:
     return input_error("chip", f"no profile for {name!r}{near if near.startswith(', did') else ''}", fix)
 
 
-def _profile(entry: ProfileFile, file: str) -> ChipProfile:
+def _shared_operator_sets(beside: Path) -> dict[str, Path]:
+    """Give the operator lists that profiles share, by name: beside this profile, then the shipped ones."""
+    folders = [beside, *profile_folders(None)]
+    files = [path for folder in reversed(folders) for path in sorted((folder / "operators").glob("*.yaml"))]
+    return {path.stem: path for path in files}
+
+
+def _read_operator_set(path: Path) -> tuple[str, ...]:
+    return parse(load_document(path), OperatorSet).operators
+
+
+def _profile(entry: ProfileFile, file: str, sets: Mapping[str, tuple[str, ...]]) -> ChipProfile:
     dram = entry.dram
     nominal = _sourced(entry, dram.interface.bandwidth()) if dram.interface else Quantity()
     given = _sourced(entry, dram.bandwidth_bytes_per_s)
     return ChipProfile(
         name=entry.name,
         title=entry.title,
-        engines=tuple(_engine(entry, engine) for engine in entry.engines),
+        engines=tuple(_engine(entry, engine, sets) for engine in entry.engines),
         fallback=entry.fallback,
         dram=DramProfile(
             nominal if given.value is None else given,
@@ -145,9 +162,8 @@ def _profile(entry: ProfileFile, file: str) -> ChipProfile:
     )
 
 
-def _engine(entry: ProfileFile, engine: EngineEntry) -> EngineProfile:
-    sets = entry.operator_sets
-    names = (op for name in engine.operators for op in (sets[name].operators if name in sets else (name,)))
+def _engine(entry: ProfileFile, engine: EngineEntry, sets: Mapping[str, tuple[str, ...]]) -> EngineProfile:
+    names = (op for name in engine.operators for op in sets.get(name, (name,)))
     return EngineProfile(
         engine.name,
         engine.kind,
@@ -163,7 +179,8 @@ def _sourced(entry: ProfileFile, quantity: Quantity) -> Quantity:
     return replace(quantity, source=entry.sources.get(quantity.source, quantity.source))
 
 
-def _naming_faults(document: Document, entry: ProfileFile) -> Iterator[Fault]:
+def _naming_faults(document: Document, entry: ProfileFile, shared: Iterable[str]) -> Iterator[Fault]:
+    sets = {"*", *entry.operator_sets, *shared}
     if entry.name != document.path.stem:
         yield located(
             document, ("name",), f"{entry.name!r} is not the file's name", f"use {document.path.stem!r}"
@@ -188,8 +205,8 @@ def _naming_faults(document: Document, entry: ProfileFile) -> Iterator[Fault]:
                 document, (*loc, "peak_ops_per_s"), "name at least one scheme (its value may be blank)"
             )
         for at, name in enumerate(engine.operators):
-            if name != "*" and name not in entry.operator_sets:
-                what = f"no operator set {name!r}{did_you_mean(name, entry.operator_sets)}"
+            if name not in sets:
+                what = f"no operator set {name!r}{did_you_mean(name, sets)}"
                 yield located(document, (*loc, "operators", at), what)
     for name, operators in entry.operator_sets.items():
         yield from _source_faults(document, entry, ("operator_sets", name), operators.source)

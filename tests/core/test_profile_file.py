@@ -1,0 +1,175 @@
+"""Chip profiles: the shipped ones, and what a faulty one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from deploykit.core.codec import decode, encode
+from deploykit.core.errors import InputError
+from deploykit.core.profile import ChipProfile, Quantity, load_profile, profile_names
+
+PROFILE = """\
+name: mine
+title: My chip
+fallback: cpu
+engines:
+  - name: npu
+    kind: npu
+    count: 2
+    operators: [few]
+    peak_ops_per_s:
+      w8a8: {value: 2.0e12, source: manual}
+  - name: cpu
+    kind: cpu
+    count: 1
+    operators: ["*"]
+    peak_ops_per_s:
+      float32: {value: 1.0e11, source: manual, status: derived}
+dram:
+  bandwidth_bytes_per_s: {value: 20.0e9, source: manual}
+operator_sets:
+  few: {source: manual, operators: [Conv, Relu]}
+sources:
+  manual: the manual
+"""
+
+
+def written(folder: Path, text: str, name: str = "mine") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return path
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load_profile(str(written(folder, text)))
+    return [str(fault).replace(f"{folder}/", "") for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("name", [*profile_names(), "template"])
+def test_shipped_profiles_are_valid(name: str) -> None:
+    profile, path = load_profile(name)
+    assert (profile.name, profile.file) == (name, path.name)
+    assert decode(ChipProfile, encode(profile), name) == profile
+    known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""} | {"*"}
+    for engine in profile.engines:
+        assert {*engine.operators, *engine.fuses} <= known
+    quantities = [quantity for engine in profile.engines for quantity in engine.peak_ops_per_s.values()]
+    quantities += [profile.dram.bandwidth_bytes_per_s, profile.dram.size_bytes, profile.on_chip.size_bytes]
+    assert all(quantity.source for quantity in quantities if quantity.value is not None)
+
+
+def test_the_default_chip() -> None:
+    profile, _ = load_profile("rk3588")
+    npu = profile.engines[0]
+    assert (npu.name, npu.count, npu.peak_ops_per_s["w8a8"].value) == (
+        "npu",
+        3,
+        2 * 1024 * 1e9,
+    )  # MACs, 1 GHz
+    assert profile.engine_for("Conv").name == "npu"
+    assert {profile.engine_for(op).name for op in ("GridSample", "ScatterND", "NonZero", "Loop")} == {"cpu"}
+    assert "template" not in profile_names()
+
+
+@pytest.mark.parametrize(
+    ("interface", "bytes_per_s"),
+    [
+        (
+            "{transfers_per_s: 2.666e9, bus_bytes: 8, channels: 6, source: manual}",
+            127.968e9,
+        ),  # DDR4-2666: "128"
+        ("{transfers_per_s: 14.0e9, bus_bytes: 48, source: manual}", 672e9),  # GDDR6 at 14 Gbps, 384 bits
+    ],
+)
+def test_bandwidth_may_be_given_as_rate_times_bus_times_channels(
+    tmp_path: Path, interface: str, bytes_per_s: float
+) -> None:
+    text = PROFILE.replace(
+        "  bandwidth_bytes_per_s: {value: 20.0e9, source: manual}", f"  interface: {interface}"
+    )
+    profile, _ = load_profile(str(written(tmp_path, text)))
+    assert profile.dram.bandwidth_bytes_per_s.value == pytest.approx(bytes_per_s)
+    assert profile.dram.bandwidth_bytes_per_s.status == "derived"
+
+
+def test_a_measured_bandwidth_goes_before_the_interface(tmp_path: Path) -> None:
+    interface = "  interface: {transfers_per_s: 4.0e9, bus_bytes: 8, source: manual}\noperator_sets:"
+    profile, _ = load_profile(str(written(tmp_path, PROFILE.replace("operator_sets:", interface))))
+    assert profile.dram.bandwidth_bytes_per_s == Quantity(20e9, "the manual")
+    assert profile.dram.nominal_bytes_per_s.value == 32e9
+
+
+def test_every_fault_comes_at_once_with_its_place(tmp_path: Path) -> None:
+    text = (
+        PROFILE.replace("20.0e9", "20")  # GB where bytes are meant
+        .replace("2.0e12, source: manual", "-6.0e12, source: manul")
+        .replace("fallback: cpu", "fallback: cpuu")
+        .replace("operators: [few]", "operators: [fewer]")
+        .replace("{value: 1.0e11, source: manual, status: derived}", "{value: 1.0e11}")
+        .replace("count: 2", "count: 0")
+    )
+    assert faults(tmp_path, text) == [
+        "mine.yaml:3:1: fallback: no engine 'cpuu', did you mean 'cpu'?",
+        "mine.yaml:7:5: engines.0.count: a count is at least 1, not 0",
+        "mine.yaml:8:17: engines.0.operators.0: no operator set 'fewer', did you mean 'few'?",
+        "mine.yaml:10:30: engines.0.peak_ops_per_s.w8a8.source: no source 'manul', did you mean 'manual'?",
+        "mine.yaml:10:14: engines.0.peak_ops_per_s.w8a8.value: must be more than zero, not -6e+12;"
+        " leave it blank if unknown",
+        "mine.yaml:16:7: engines.1.peak_ops_per_s.float32: a number or list without a source;"
+        " add `source: KEY` and that key under `sources`",
+        "mine.yaml:18:27: dram.bandwidth_bytes_per_s.value: 20 is impossible; such chips have 1e+09 to 4e+12;"
+        " the unit is in the key: bandwidth_bytes_per_s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("title:", "titel:", "mine.yaml:2:1: titel: unknown key, did you mean 'title'?"),
+        ("kind: npu", "kind: tpu", "engines.0.kind: 'tpu' is not allowed"),
+        ("w8a8:", "w8a9:", "w8a9"),
+        ("value: 20.0e9", "value: 20 GB", "dram.bandwidth_bytes_per_s.value"),
+        ("value: 20.0e9", "value: .nan", "nan is impossible"),
+        ("value: 2.0e12", "value: 2.0e18", "2e+18 is impossible"),
+        ("name: mine", "name: yours", "'yours' is not the file's name; use 'mine'"),
+        ("- name: cpu", "- name: npu", "'npu' stands twice"),
+        (
+            "sources:",
+            "on_chip: {size_bytes: {value: }, alignment_bytes: 48}\nsources:",
+            "a power of two, not 48",
+        ),
+    ],
+)
+def test_single_faults(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert any(said in fault for fault in faults(tmp_path, PROFILE.replace(old, new, 1)))
+
+
+def test_a_profile_beside_the_pipeline_goes_first(tmp_path: Path) -> None:
+    own = written(tmp_path, PROFILE.replace("name: mine", "name: rk3588"), "rk3588")
+    assert load_profile("rk3588", beside=tmp_path)[1] == own
+    (tmp_path / "hw_profiles").mkdir()
+    written(tmp_path / "hw_profiles", PROFILE)
+    assert load_profile("mine", beside=tmp_path)[0].title == "My chip"
+    assert "mine" in profile_names(beside=tmp_path)
+    assert load_profile("hw_profiles/mine.yaml", beside=tmp_path)[0].title == "My chip"
+
+
+def test_operator_lists_may_lie_beside_the_profile_or_be_shipped(tmp_path: Path) -> None:
+    (tmp_path / "operators").mkdir()
+    (tmp_path / "operators" / "ours.yaml").write_text("source: our manual\noperators: [Conv, Gemm]\n")
+    text = PROFILE.replace("operators: [few]", "operators: [few, ours, tidl]")
+    npu = load_profile(str(written(tmp_path, text)))[0].engines[0]
+    assert {"Relu", "Gemm", "DepthToSpace"} <= set(npu.operators)
+
+
+def test_an_unknown_chip_is_told_the_known_ones() -> None:
+    with pytest.raises(
+        InputError, match=r"no profile for 'rk358', did you mean 'rk3588'\?; known: a100-40gb, a6000"
+    ):
+        load_profile("rk358")
+    with pytest.raises(InputError, match=r"nowhere.yaml: no such file"):
+        load_profile("nowhere.yaml")
