@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from onnx import ModelProto
+from onnx import ModelProto, ValueInfoProto
 
+from deploykit.core.errors import input_error
 from deploykit.core.graph.index import GraphIndex
 from deploykit.core.graph.ir_version import lowest_ir_version
 from deploykit.core.graph.model import OnnxModel
@@ -34,13 +35,21 @@ def extract(
         note for note in source.graph.quantization_annotation if note.tensor_name in read
     )
     known = value_infos(source)
-    graph.input.extend(known[value] for value in inputs)
+    graph.input.extend(_typed(known, value, name) for value in inputs)
     graph.input.extend(value for value in source.graph.input if value.name in read & index.weights)
-    graph.output.extend(known[value] for value in outputs)
+    graph.output.extend(known.get(value, ValueInfoProto(name=value)) for value in outputs)
     inside = {value for at in positions for value in source.graph.node[at].output} - set(outputs)
     graph.value_info.extend(value for value in source.graph.value_info if value.name in inside)
     proto.ir_version = lowest_ir_version(proto)
     return OnnxModel(proto, name, model.data)
+
+
+def _typed(known: dict[str, ValueInfoProto], value: str, name: str) -> ValueInfoProto:
+    """Give an input's declaration; a runtime cannot load a graph whose input has no type."""
+    if value not in known or known[value].type.WhichOneof("value") is None:
+        fix = "cut elsewhere, or add its type to the graph's value_info when you export"
+        raise input_error(f"tensor {value!r}", f"segment {name!r} reads it, and its type is not known", fix)
+    return known[value]
 
 
 def _copy_frame(source: ModelProto, target: ModelProto) -> None:

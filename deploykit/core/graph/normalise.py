@@ -9,7 +9,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from deploykit.core.graph.check import check_graph
 from deploykit.core.graph.dims import name_free_dims
-from deploykit.core.graph.index import GraphIndex, all_graphs, node_id, subgraphs
+from deploykit.core.graph.index import GraphIndex, all_graphs, describe, node_id, subgraphs
 from deploykit.core.graph.ir_version import lowest_ir_version
 from deploykit.core.graph.model import OnnxModel
 
@@ -33,6 +33,7 @@ def normalise(model: OnnxModel, *, freeze: bool = True) -> OnnxModel:
     if sorted_count:
         result.notices.append(f"{sorted_count} nodes stood before what they read; the nodes were sorted")
     skip_weight_identities(result.proto.graph)
+    _drop_unread(result)
     _name_nodes(result)
     name_free_dims(result)
     result.proto.ir_version = lowest_ir_version(result.proto)
@@ -156,6 +157,20 @@ def skip_weight_identities(graph: GraphProto, outer: dict[str, str] | None = Non
             skip_weight_identities(inner, renamed)
     if len(kept) < len(graph.node):
         _replace_nodes(graph, kept)
+
+
+def _drop_unread(model: OnnxModel) -> None:
+    """Leave out nodes that no output depends on: a segment of such would have no output at all."""
+    graph = model.proto.graph
+    index = GraphIndex(graph)
+    needed = index.ancestors(
+        index.producer[value.name] for value in graph.output if value.name in index.producer
+    )
+    unread = [node for at, node in enumerate(graph.node) if at not in needed]
+    if unread:
+        shown = ", ".join(describe(node) for node in unread[:3]) + (" ..." if len(unread) > 3 else "")
+        model.notices.append(f"{len(unread)} nodes that no output depends on were left out: {shown}")
+        _replace_nodes(graph, [node for at, node in enumerate(graph.node) if at in needed])
 
 
 def _name_nodes(model: OnnxModel) -> None:

@@ -13,8 +13,13 @@ LIMIT_BYTES = 1 << 30
 
 SLACK_BYTES = 1 << 12
 
-FOLD_LIMITS = ("1.5GB", "4KB")
-"""The largest constant that folding may make, tried in this order: first all of them, then shape arithmetic only."""
+FOLDING: tuple[dict[str, bool | str], ...] = (
+    {},
+    {"tensor_size_threshold": "4KB"},
+    {"initializers_as_constants": False},
+)
+"""onnxsim's settings, tried in this order until the result is small enough: fold everything, fold small
+constants only, leave the weights alone (folding a Transpose of a tied weight stores it twice)."""
 
 
 def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
@@ -26,8 +31,8 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     if whole is None:
         return f"its weights exceed {LIMIT_BYTES} bytes"
     allowed = int(whole.ByteSize() * (1 + growth_cap)) + SLACK_BYTES
-    for limit in FOLD_LIMITS:
-        smaller = _run_onnxsim(whole, limit)
+    for settings in FOLDING:
+        smaller = _run_onnxsim(whole, settings)
         if isinstance(smaller, str):
             return smaller
         if smaller.ByteSize() <= allowed:
@@ -43,11 +48,11 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     return result
 
 
-def _run_onnxsim(model: ModelProto, fold_limit: str) -> ModelProto | str:
+def _run_onnxsim(model: ModelProto, settings: dict[str, bool | str]) -> ModelProto | str:
     import onnxsim  # its import takes most of a second
 
     try:
-        smaller: ModelProto = onnxsim.simplify(model, tensor_size_threshold=fold_limit)[0]
+        smaller: ModelProto = onnxsim.simplify(model, **settings)[0]
     except Exception as error:  # onnxsim raises plain RuntimeError and whatever its passes raise
         return f"onnxsim failed: {' '.join(str(error).split())[:200]}"
     return smaller

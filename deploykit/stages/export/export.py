@@ -22,8 +22,9 @@ from deploykit.core.graph.simplify import simplified
 from deploykit.core.names import did_you_mean
 from deploykit.core.workspace import Workspace
 from deploykit.stages.export.params import ExportParams
-from deploykit.stages.export.proof import Recorded, measure, open_model, proof_graph, record
-from deploykit.stages.proof import WholeNetwork, zero_state
+from deploykit.stages.proof.compare import NotRunnable, ProofPlan, Recorded, measure, record
+from deploykit.stages.proof.data import zero_state
+from deploykit.stages.proof.networks import WholeNetwork, open_model, proof_graph
 from deploykit.tasks.protocol import Clip, Network
 
 OLD_OPSET, PLAIN_OPSET = 13, 17
@@ -80,19 +81,26 @@ def _record(
     model: OnnxModel, author: Path | Network, clips: Iterable[Clip], params: ExportParams, scratch: Path
 ) -> Recorded | None:
     """Run the source; a source that cannot run is no fault of the model's form, so it is a notice."""
-    graph = proof_graph(model)
+    graph, holes = proof_graph(model), cut_foreign(model)
+    plan = ProofPlan(params.proof_frames, params.seed, params.state)
     try:
         network = _open_author(model, author, graph, params, scratch) if isinstance(author, Path) else author
-        recorded = record(network, graph, clips, params)
     except InputError as error:
         model.notices.append(f"not proved equal to its source, which does not run here: {error}")
         return None
-    if cut_foreign(model):
+    try:
+        recorded = record(network, graph, clips, plan, holes.made if holes else ())
+    except NotRunnable as error:
+        model.notices.append(f"not proved equal to its source, which does not run on random inputs: {error}")
+        return None
+    if holes:
         model.notices.append(
             "proved equal to its source without the operators that only the chip's side can run"
         )
-    if recorded.data.startswith("random"):
-        model.notices.append(f"proved equal to its source on {recorded.data}")
+    if recorded.random:
+        model.notices.append(
+            f"proved equal to its source on random inputs (seed {params.seed}), as no data was given"
+        )
     return recorded
 
 
@@ -100,10 +108,9 @@ def _open_author(
     model: OnnxModel, file: Path, graph: GraphInfo, params: ExportParams, scratch: Path
 ) -> Network:
     """Open the source file itself, or its repaired form where onnxruntime refuses the file."""
-    pairs = {pair.input: pair for pair in params.state}
     if cut_foreign(model) is None:
         try:
-            return WholeNetwork(file, graph.outputs, pairs, zero_state(graph, params.state, 1))
+            return WholeNetwork(file, graph.outputs, params.state, zero_state(graph, params.state, 1))
         except InputError as error:
             model.notices.append(f"the proof compares with the repaired file, since as it is {error}")
     repaired = normalise(load_model(file), freeze=params.freeze)
@@ -117,7 +124,7 @@ def _improve(
     """Change the opset and simplify, each kept only where its result is equal to the source."""
     equality = None
     if recorded:
-        equality = measure(model, recorded, scratch, "bound", params)
+        equality = measure(model, recorded, scratch, "bound")
         if not recorded.accepts(equality, params.tolerance):
             raise FindingError(
                 f"{model.name}: the normalised network differs from its source by {equality.max_abs:g} at {equality.where}"
@@ -153,7 +160,7 @@ def _try(
             return changed, None
     else:
         try:
-            measured = measure(changed, recorded, scratch, label.replace(" ", "_"), params)
+            measured = measure(changed, recorded, scratch, label.replace(" ", "_"))
             if recorded.accepts(measured, params.tolerance):
                 return changed, measured
             refused = f"it differs from the source by {measured.max_abs:g} at {measured.where}"
