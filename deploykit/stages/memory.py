@@ -42,7 +42,7 @@ class MemoryParams:
     alignment_bytes: int = 0
     in_place: bool = True
     concat_views: bool = True
-    search_nodes: int = 2000
+    search_nodes: int = 4000
 
 
 PARAMS = MemoryParams

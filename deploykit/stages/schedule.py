@@ -224,26 +224,17 @@ def _network(item: NetworkWork, rate: Rate, profile: ChipProfile, scale: Fractio
     deadline_ns = (
         math.floor(NS_PER_S / rate_hz) if rate.deadline_ms is None else round(rate.deadline_ms * 1e6)
     )
-    times = _segment_times_ns(item.costs, item.plan)
+    totals = item.costs.segment_totals(item.plan.scheme_of())
+    times = {total.segment: math.ceil(total.time_s * NS_PER_S) for total in totals}
     return NetworkFrames(
         name=partition.network,
         segments=partition.segments,
         clock=FrameClock(rate_hz, round(rate.offset_ms * 1e6), deadline_ns),
-        times_ns=tuple(times.get(segment.name, 1) for segment in partition.segments),
+        times_ns=tuple(max(times.get(segment.name, 0), 1) for segment in partition.segments),
         machines=tuple(_engine_machines(segment.engine, profile) for segment in partition.segments),
         before=direct_predecessors(partition),
         before_next=state_waits(partition),
     )
-
-
-def _segment_times_ns(costs: CostReport, plan: PrecisionPlan) -> dict[str, int]:
-    """Sum each segment's node times at the plan's schemes; at least 1 ns, so that every run shows."""
-    schemes = plan.scheme_of()
-    seconds: dict[str, float] = {}
-    for node in costs.nodes:
-        time_s = node.at(schemes.get(node.node, "")).time_s
-        seconds[node.segment] = seconds.get(node.segment, 0.0) + time_s
-    return {name: max(math.ceil(time_s * NS_PER_S), 1) for name, time_s in seconds.items()}
 
 
 def _runs(attempt: _Attempt, machines: Sequence[tuple[str, int]]) -> tuple[ScheduledRun, ...]:
