@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Tensors, Work, operator_key
 from deploykit.analysis.op_costs.control import UnknownTripCount
 from deploykit.analysis.op_costs.work import UnknownSize, known_size, layer, total
-from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
+from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo, reads
 from deploykit.core.errors import Fault, InputError
 
 Accounting: TypeAlias = Literal["clean", "textbook"]
@@ -38,6 +38,19 @@ def operator_name(node: NodeInfo) -> str:
     return f"{domain}:{op}" if domain else op
 
 
+def all_nodes(graph: GraphInfo) -> Iterator[NodeInfo]:
+    """Give the nodes of a graph and of the graphs inside them."""
+    for node in graph.nodes:
+        yield from with_inner(node)
+
+
+def with_inner(node: NodeInfo) -> Iterator[NodeInfo]:
+    """Give a node and those of the graphs inside it."""
+    yield node
+    for _, graph in node.subgraphs:
+        yield from all_nodes(graph)
+
+
 def graph_works(graph: GraphInfo, *, settings: WorkSettings | None = None) -> tuple[Work, ...]:
     """Give the work of each node, in the graph's order.
 
@@ -45,7 +58,7 @@ def graph_works(graph: GraphInfo, *, settings: WorkSettings | None = None) -> tu
         InputError: operators without a cost, tensors of unknown size, loops of unknown length, all at once.
     """
     walk = _Walk(settings or WorkSettings())
-    works = tuple(walk.node(node, graph.tensor) for node in graph.nodes)
+    works = walk.graph(graph, {})
     if walk.faults:
         raise InputError(*dict.fromkeys(walk.faults))
     if walk.settings.accounting == "textbook":
@@ -86,9 +99,19 @@ class _Walk:
             self.faults.append(Fault(node.id, what, "give a bound under analyze.trip_counts"))
         return Work()
 
-    def body(self, graph: GraphInfo, tensors: Tensors) -> Work:
-        inside = {**tensors, **graph.tensor}
-        return total([self.node(node, inside) for node in graph.nodes])
+    def graph(self, graph: GraphInfo, around: Tensors) -> tuple[Work, ...]:
+        tensors = {**around, **graph.tensor}
+        works = []
+        for node in graph.nodes:
+            if is_constant(node, tensors):
+                works.append(Work())
+                tensors |= {name: _as_weight(name, tensors) for name in node.outputs if name}
+            else:
+                works.append(self.node(node, tensors))
+        return tuple(works)
+
+    def body(self, graph: GraphInfo, around: Tensors) -> Work:
+        return total(self.graph(graph, around))
 
     def _work(self, node: NodeInfo, tensors: Tensors) -> Work:
         key = operator_key(node.domain, node.op)
@@ -105,6 +128,21 @@ class _Walk:
         fix = f"say what it costs under analyze.custom_costs, as {operator_name(node)!r} or {node.id!r}"
         self.faults.append(Fault(node.id, f"no cost is known for operator {operator_name(node)}", fix))
         return Work()
+
+
+def is_constant(node: NodeInfo, tensors: Tensors) -> bool:
+    """Say whether a node computes from weights alone; compilers do that beforehand, so the result is a weight.
+
+    So the DequantizeLinear of an int8 weight costs nothing at run time, and what it gives counts as a weight.
+    """
+    given = [name for name in node.inputs if name]
+    known = all(name in tensors and tensors[name].is_weight for name in given)
+    return bool(given) and known and not node.subgraphs and not node.op.startswith("Random")
+
+
+def _as_weight(name: str, tensors: Tensors) -> TensorInfo:
+    info = tensors.get(name, TensorInfo(name, "undefined", None))
+    return replace(info, is_weight=True)
 
 
 def _unknown_sizes(node: NodeInfo, tensors: Tensors) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from deploykit.analysis.fusion import NOTHING_FUSED, Fusion, fuse
-from deploykit.analysis.graph_work import WorkSettings, graph_works, operator_name
+from deploykit.analysis.graph_work import WorkSettings, graph_works, operator_name, with_inner
 from deploykit.analysis.op_costs import Access, Role, Work
 from deploykit.artifacts.costs import Bound, NodeCost, Roof, SchemeCost
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
@@ -191,8 +191,10 @@ def _scheme_cost(scheme: str, work: Work, peak: float, overhead_s: float, chip: 
 
 
 def _engine_of(node: NodeInfo, main: EngineProfile, profile: ChipProfile) -> EngineProfile:
-    op = operator_name(node)
-    return main if main.supports(op) else profile.engine_for(op)
+    for engine in (main, profile.engines[0]):
+        if all(engine.supports(operator_name(inner)) for inner in with_inner(node)):
+            return engine
+    return profile.engine(profile.fallback)
 
 
 def _blank(profile: ChipProfile, key: str, what: str) -> Exception:

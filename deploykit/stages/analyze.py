@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deploykit.analysis.graph_work import CustomCost, WorkSettings, operator_name
+from deploykit.analysis.graph_work import CustomCost, WorkSettings, all_nodes, operator_name
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, operator_key
-from deploykit.analysis.roofline import cost_nodes, roofs
+from deploykit.analysis.roofline import cost_nodes, find_engine, roofs
 from deploykit.artifacts.costs import CostReport, NodeCost
-from deploykit.artifacts.graph import GraphInfo, NodeInfo
+from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
@@ -62,19 +62,11 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
     if faults:
         raise InputError(*dict.fromkeys(faults))
     notices = (
-        *_graph_notices(nodes),
+        *_graph_notices(partition.segments, nodes),
         *_engine_notices(partition.segments, costs, profile),
         *_profile_notices(profile, costs),
     )
     return CostReport(partition.network, profile.name, tuple(costs), roofs(profile), notices)
-
-
-def all_nodes(graph: GraphInfo) -> Iterator[NodeInfo]:
-    """Give the nodes of a graph and of the graphs inside them."""
-    for node in graph.nodes:
-        yield node
-        for _, inner in node.subgraphs:
-            yield from all_nodes(inner)
 
 
 def _param_faults(params: AnalyzeParams, nodes: Iterable[NodeInfo]) -> Iterator[Fault]:
@@ -97,20 +89,34 @@ def _param_faults(params: AnalyzeParams, nodes: Iterable[NodeInfo]) -> Iterator[
             yield Fault(f"analyze.trip_counts.{name}", f"a count is not negative, as {count} is")
 
 
-def _graph_notices(nodes: Iterable[NodeInfo]) -> Iterator[str]:
+def _graph_notices(segments: Iterable[Segment], nodes: Iterable[NodeInfo]) -> Iterator[str]:
     for node in nodes:
         if node.op == "If" and node.subgraphs:
             yield f"{node.id}: the more expensive branch is counted"
+    bounded = [
+        tensor.name
+        for segment in segments
+        for tensor in segment.graph.tensors
+        if tensor.upper_bound is not None
+    ]
+    if bounded:
+        yield f"{_some(bounded)}: the size depends on the data and is counted at its largest"
 
 
 def _engine_notices(
     segments: Iterable[Segment], costs: Iterable[NodeCost], profile: ChipProfile
 ) -> Iterator[str]:
-    meant = {segment.name: segment.engine for segment in segments}
-    kinds = {engine.name: engine.kind for engine in profile.engines}
+    meant = {segment.name: find_engine(profile, segment.engine).name for segment in segments}
+    moved: dict[tuple[str, str, str], list[str]] = {}
     for cost in costs:
-        if meant[cost.segment] not in (cost.engine, kinds[cost.engine]):
-            yield f"{cost.node}: {meant[cost.segment]} does not run {cost.op}; costed on {cost.engine}"
+        if meant[cost.segment] != cost.engine:
+            moved.setdefault((meant[cost.segment], cost.op, cost.engine), []).append(cost.node)
+    for (engine, op, other), names in moved.items():
+        yield f"{_some(names)}: {engine} does not run {op}; costed on {other}"
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _profile_notices(profile: ChipProfile, costs: Iterable[NodeCost]) -> Iterator[str]:

@@ -82,3 +82,14 @@ def test_the_user_may_say_what_an_operator_costs(graph_of: Any) -> None:
     settings = WorkSettings(custom_costs={"my:Voxelize": CustomCost(macs=7, vector_ops=5)})
     (work,) = graph_works(graph, settings=settings)
     assert (work.macs, work.vector_ops, work.read_elements, work.write_elements) == (7, 5, 12, 12)
+
+
+def test_what_follows_from_weights_alone_is_done_beforehand(graph_of: Any) -> None:
+    """The int8 weight of a quantized convolution is read once, as a weight; dequantizing it is free."""
+    text = """g (float[1,4,6,6] x, int8[8,4,1,1] q, float s) => (y) {
+        w = DequantizeLinear(q, s)
+        y = Conv(x, w)
+    }"""
+    dequantize, conv = graph_works(graph_of(text, weights=("q", "s")))
+    assert (dequantize.vector_ops, dequantize.reads) == (0, ())
+    assert (conv.weight_elements, conv.read_elements) == (32, 144)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,3 +43,16 @@ def test_an_addition_joins_one_of_its_two_convolutions(graph_of: Any, chip: Chip
 def test_a_follower_that_grows_does_not_follow(graph_of: Any, chip: ChipProfile) -> None:
     text = "g (float[1,8,1,1] x, float[8,8,1,1] w, float[1,8,4,4] r) => (z) { y = Conv(x, w) z = Add(y, r) }"
     assert fusion(graph_of(text), chip).kept == set()
+
+
+def test_a_quantized_chain_writes_its_bytes_once(graph_of: Any, chip: ChipProfile) -> None:
+    npu = replace(chip.engines[0], operators=("*",), fuses=("Relu", "QuantizeLinear", "DequantizeLinear"))
+    text = """g (float[1,8,4,4] x, float[8,8,1,1] w, float s, uint8 z) => (y) {
+        a = Conv(x, w)
+        r = Relu(a)
+        q = QuantizeLinear(r, s, z)
+        d = DequantizeLinear(q, s, z)
+        y = Conv(d, w)
+    }"""
+    graph = graph_of(text, weights=("w", "s", "z"))
+    assert fusion(graph, replace(chip, engines=(npu, chip.engines[1]))).kept == {"a", "r", "q"}
