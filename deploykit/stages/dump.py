@@ -203,7 +203,7 @@ class _Writer:
             raise input_error(
                 "dump",
                 f"{self._frames} frames of {len(present)} tensors take {needed:,} bytes, more than "
-                f"max_bytes = {self._max_bytes:,} (the largest is {largest}, {values[largest].nbytes:,} bytes a frame)",
+                f"max_bytes = {self._max_bytes:,} (the largest is {largest}: {values[largest].nbytes:,} a frame)",
                 "dump fewer frames, exclude tensors by pattern, or raise max_bytes",
             )
         self.left_out += [tensor.name for tensor in wanted if tensor.name not in values]

@@ -29,8 +29,8 @@ Choice: TypeAlias = Literal["w8a8", "float", "float16", "float32"]
 class SchemeException:
     """Nodes whose scheme the user sets.
 
-    `match` is a segment's name, or a pattern over nodes' names or ids (`/head/*`); an id is the name of the node's
-    first output.
+    `match` is a segment's name, or a pattern over nodes' names or ids (`/head/*`); an id is the name of the
+    node's first output.
     """
 
     match: str
