@@ -131,7 +131,7 @@ class _Walk:
 
 
 def is_constant(node: NodeInfo, tensors: Tensors) -> bool:
-    """Say whether a node computes from weights alone; compilers do that beforehand, so the result is a weight.
+    """Say whether a node computes from weights alone; compilers do that beforehand, the result is a weight.
 
     So the DequantizeLinear of an int8 weight costs nothing at run time, and what it gives counts as a weight.
     """
