@@ -24,6 +24,10 @@ ANCHORS = frozenset(
 """Operators whose compilers compute what follows on the way out."""
 
 
+SCALINGS = frozenset(("Mul", "Div"))
+"""By constants, these change the scale of the layer before them, which every compiler does."""
+
+
 @dataclass(frozen=True)
 class Fusion:
     """`followers` are the nodes that run as part of the layer before them, `kept` the tensors in between."""
@@ -39,7 +43,7 @@ def fuse(graph: GraphInfo, engines: Mapping[str, EngineProfile]) -> Fusion:
     """Find chains that start at a convolution or matrix product and go on through what the engine fuses.
 
     A node follows if it alone reads the tensor before it, which is no output of the graph, keeps its size,
-    and runs on the same engine; x * sigmoid(x) is one follower. `engines` gives each node's engine by its id.
+    and runs on the same engine; x * f(x) follows as a whole. `engines` gives each node's engine by its id.
     Other operands (the second input of a residual Add) are read from memory as before.
     """
     followers: set[str] = set()
@@ -59,23 +63,38 @@ def fuse(graph: GraphInfo, engines: Mapping[str, EngineProfile]) -> Fusion:
 
 
 def _next(graph: GraphInfo, node: NodeInfo, engine: EngineProfile) -> tuple[NodeInfo, ...]:
-    """Give the node, or the two of x * act(x), that can run with the one before it."""
+    """Give the node, or the nodes of x * f(x), that can run with the one before it."""
     tensor = node.outputs[0]
     readers = graph.consumers.get(tensor, ())
     if tensor in graph.outputs or any(reader.subgraphs for reader in readers):
         return ()
     if len(readers) == 1:
-        (follower,) = readers
-        return readers if _fits(graph, follower, tensor, engine) else ()
-    if len(readers) == 2:
-        gate, product = readers
-        between = gate.outputs[0]
-        alone = graph.consumers.get(between, ()) == (product,) and between not in graph.outputs
-        if product.op == "Mul" and alone and _fits(graph, gate, tensor, engine):
-            return (gate, product)
+        return readers if _fits(graph, readers[0], tensor, engine) else ()
+    if len(readers) == 2 and readers[1].op == "Mul":
+        return _gated(graph, *readers, tensor, engine)
     return ()
+
+
+def _gated(
+    graph: GraphInfo, first: NodeInfo, product: NodeInfo, tensor: str, engine: EngineProfile
+) -> tuple[NodeInfo, ...]:
+    """Give the nodes of x * f(x), where the engine fuses all of f: SiLU, a spelt-out hard swish."""
+    chain: list[NodeInfo] = []
+    node, value = first, tensor
+    while node is not product:
+        if not _fits(graph, node, value, engine):
+            return ()
+        chain.append(node)
+        value = node.outputs[0]
+        readers = graph.consumers.get(value, ())
+        if len(readers) != 1 or value in graph.outputs:
+            return ()
+        node = readers[0]
+    return (*chain, product)
 
 
 def _fits(graph: GraphInfo, node: NodeInfo, tensor: str, engine: EngineProfile) -> bool:
     sizes = [known_size(graph.tensor.get(name)) for name in (tensor, node.outputs[0])]
-    return node.op in engine.fuses and sizes[0] is not None and sizes[0] == sizes[1]
+    others = [graph.tensor.get(name) for name in node.inputs if name and name != tensor]
+    scaling = node.op in SCALINGS and all(other is not None and other.is_weight for other in others)
+    return (node.op in engine.fuses or scaling) and sizes[0] is not None and sizes[0] == sizes[1]

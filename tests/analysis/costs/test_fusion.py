@@ -11,7 +11,7 @@ from deploykit.analysis.fusion import Fusion, fuse
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.core.profile import ChipProfile
 
-HEAD = "g (float[1,8,4,4] x, float[8,8,1,1] w, float[1,8,4,4] r) => "
+HEAD = "g (float[1,8,4,4] x, float[8,8,1,1] w, float[1,8,4,4] r, float c) => "
 
 
 def fusion(graph: GraphInfo, chip: ChipProfile) -> Fusion:
@@ -24,6 +24,12 @@ def fusion(graph: GraphInfo, chip: ChipProfile) -> Fusion:
         ("(z) { y = Conv(x, w) z = Relu(y) }", {"y"}),
         ("(z) { y = Conv(x, w) s = Add(y, r) z = Relu(s) }", {"y", "s"}),  # a residual, then its activation
         ("(z) { y = Conv(x, w) g = Sigmoid(y) z = Mul(y, g) }", {"y", "g"}),  # SiLU as exporters write it
+        (
+            "(z) { y = Conv(x, w) a = Add(y, c) b = Relu(a) m = Mul(y, b) z = Div(m, c) }",
+            {"y", "a", "b", "m"},
+        ),
+        ("(z) { y = Conv(x, w) a = Tanh(y) z = Mul(y, a) }", set()),
+        ("(z) { y = Conv(x, w) z = Div(y, r) }", set()),  # not by a constant
         ("(z) { y = Conv(x, w) z = Tanh(y) }", set()),  # not in the engine's list
         ("(y, z) { y = Conv(x, w) z = Relu(y) }", set()),  # y is an output
         ("(z, v) { y = Conv(x, w) z = Relu(y) v = Add(y, r) }", set()),  # y is read twice
@@ -31,7 +37,9 @@ def fusion(graph: GraphInfo, chip: ChipProfile) -> Fusion:
     ],
 )
 def test_chains(graph_of: Any, chip: ChipProfile, body: str, kept: set[str]) -> None:
-    assert fusion(graph_of(HEAD + body), chip).kept == kept
+    npu = replace(chip.engines[0], operators=("*",))
+    engines = (npu, chip.engines[1])
+    assert fusion(graph_of(HEAD + body, weights=("w", "c")), replace(chip, engines=engines)).kept == kept
 
 
 def test_an_addition_joins_one_of_its_two_convolutions(graph_of: Any, chip: ChipProfile) -> None:
