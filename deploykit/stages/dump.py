@@ -200,10 +200,11 @@ class _Writer:
         needed = self._frames * sum(values[name].nbytes for _, name in present)
         if needed > self._max_bytes:
             largest = max((name for _, name in present), key=lambda name: values[name].nbytes)
+            size = values[largest].nbytes
             raise input_error(
                 "dump",
                 f"{self._frames} frames of {len(present)} tensors take {needed:,} bytes, more than "
-                f"max_bytes = {self._max_bytes:,} (the largest is {largest}: {values[largest].nbytes:,} a frame)",
+                f"max_bytes = {self._max_bytes:,} (the largest is {largest}: {size:,} a frame)",
                 "dump fewer frames, exclude tensors by pattern, or raise max_bytes",
             )
         self.left_out += [tensor.name for tensor in wanted if tensor.name not in values]

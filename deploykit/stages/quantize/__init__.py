@@ -149,8 +149,8 @@ def _notices(partition: Partition, placement: Placement, calibration: Calibratio
             narrow, wide = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
             if known[wide] > CONCAT_RANGE_RATIO * known[narrow]:
                 found.append(
-                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and "
-                    f"{narrow} (range {known[narrow]:.3g}) under one scale; keep it float with an exception, or cut the network before it"
+                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and {narrow} (range "
+                    f"{known[narrow]:.3g}) under one scale; keep it float with an exception, or cut before it"
                 )
     return tuple(found)
 
