@@ -220,9 +220,20 @@ def test_every_conformance_model_of_onnx_can_be_counted() -> None:
         model = normalise(model_from_proto(case.model, case.name))
         infer_shapes(model)
         try:
-            graph_works(summarise(model))
+            works = graph_works(summarise(model))
         except InputError as error:
             refused |= {fault.what for fault in error.faults}
+            continue
+        for work in works:
+            counts = (
+                work.macs,
+                work.special_ops,
+                work.weight_elements,
+                work.read_elements,
+                work.write_elements,
+            )
+            assert min(counts) >= 0, case.name
+            assert work.vector_ops >= work.special_ops, case.name
     assert refused == {
         "nobody knows how often Loop runs its body",
         "nobody knows how often SequenceMap runs its body",
