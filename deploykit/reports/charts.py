@@ -187,7 +187,7 @@ def _roof(roof: RoofLine) -> Columns:
         "y": [compact(y) for _, y in roof.points],
         "note": f"{name}, {units.quantity(roof.peak_ops_per_s, 'OPS')}{each}",
         "text": f"<b>{name}</b><br>ridge at {units.measure(roof.points[1][0])} operations a byte"
-        f"<br>peak {units.quantity(roof.peak_ops_per_s, 'operations/s')}"
+        f"<br>peak {units.quantity(roof.peak_ops_per_s, 'OPS')}"
         f"<br>memory {units.quantity(roof.bandwidth_bytes_per_s, 'B/s')}<br>{label(roof.source)}",
     }
 

@@ -20,7 +20,7 @@ def chip_numbers(chip: ChipProfile) -> tuple[ChipNumber, ...]:
 def _engine_numbers(engine: EngineProfile) -> Iterator[ChipNumber]:
     each = f", each of {engine.count}" if engine.count > 1 else ""
     for scheme, peak in engine.peak_ops_per_s.items():
-        yield _number(f"{engine.name} {scheme}{each}", peak, "operations/s")
+        yield _number(f"{engine.name} {scheme}{each}", peak, "OPS")
     yield _number(f"{engine.name} overhead a node", engine.node_overhead_s, "s")
 
 
