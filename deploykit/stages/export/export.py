@@ -16,6 +16,7 @@ from deploykit.core.graph.hazards import hazards
 from deploykit.core.graph.model import OnnxModel, load_model
 from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.opset import with_opset
+from deploykit.core.graph.refine import refine_shapes
 from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.graph.simplify import simplified
@@ -48,6 +49,7 @@ def export_network(
         if params.proof_frames:
             recorded = _record(model, author or file, clips, params, scratch)
         model, equality = _improve(model, recorded, params, scratch)
+        refine_shapes(model)
         model.notices += _remarks(model)
         files = save_model(model, scratch, network)
         return Model(

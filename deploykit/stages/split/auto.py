@@ -56,14 +56,42 @@ def operator_name(node: NodeProto) -> str:
 
 def cut_by_engine(
     index: GraphIndex, parts: Sequence[int], kinds: list[int], min_nodes: int
-) -> list[tuple[int, int]]:
-    """Give each node its (level, kind) inside its part; small stretches in `kinds` may move to the fallback."""
-    levels = [0] * len(parts)
+) -> list[tuple[int, int, int]]:
+    """Give each node its (part, level, kind); small stretches in `kinds` may move to the fallback.
+
+    Nodes that depend on weights alone go to the first that reads them, whatever their part: a constant needs no
+    hand-over.
+    """
+    free = _constant_nodes(index, kinds)
+    keys = [(part, 0, kind) for part, kind in zip(parts, kinds, strict=True)]
     for part in sorted(set(parts)):
-        inside = [at for at in range(len(parts)) if parts[at] == part]
-        for at, level in _merge_small(index, inside, kinds, min_nodes).items():
-            levels[at] = level
-    return list(zip(levels, kinds, strict=True))
+        inside = [at for at in range(len(parts)) if parts[at] == part and at not in free]
+        if inside:
+            for at, level in _merge_small(index, inside, kinds, min_nodes).items():
+                keys[at] = (part, level, kinds[at])
+    for at in sorted(free, reverse=True):
+        keys[at] = min(keys[reader] for reader in _readers(index, at))
+    return keys
+
+
+def _constant_nodes(index: GraphIndex, kinds: Sequence[int]) -> set[int]:
+    """Find the nodes that depend on weights alone and that can run wherever their readers do."""
+    shown = {value.name for value in index.graph.output}
+    constant: set[int] = set()
+    for at, reads in enumerate(index.reads):
+        made = [index.producer.get(name) for name in reads if name not in index.weights]
+        if all(other in constant for other in made) and kinds[at] == MAIN:
+            constant.add(at)
+    for at in sorted(constant, reverse=True):
+        readers = _readers(index, at)
+        stuck = not readers or shown & set(index.graph.node[at].output)
+        if stuck or any(kinds[reader] == FOREIGN for reader in readers):
+            constant.discard(at)
+    return constant
+
+
+def _readers(index: GraphIndex, at: int) -> list[int]:
+    return [reader for name in index.graph.node[at].output for reader in index.consumers.get(name, ())]
 
 
 def _merge_small(

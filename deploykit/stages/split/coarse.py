@@ -52,7 +52,8 @@ def _cut_fault(index: GraphIndex, name: str) -> Fault | None:
             f"this tensor lives inside {inside}; a subgraph runs as a whole",
             "cut before or after that node",
         )
-    return Fault(where, "the network has no such tensor", nearest(name, index.producer))
+    fix = "the export may have merged it with its neighbours: choose another, or set `export.simplify: false`"
+    return Fault(where, "the network has no such tensor", nearest(name, index.producer) or fix)
 
 
 def _inside(graph: GraphProto, name: str, path: str) -> str:

@@ -65,8 +65,7 @@ def plan_pieces(
             FALLBACK if kind == MAIN and part in short else kind
             for part, kind in zip(parts, kinds, strict=True)
         ]
-    levels = cut_by_engine(index, parts, kinds, params.min_nodes if params.auto else 0)
-    keys = [(part, *level) for part, level in zip(parts, levels, strict=True)]
+    keys = cut_by_engine(index, parts, kinds, params.min_nodes if params.auto else 0)
     if not keys:
         return (
             Piece(profile.engines[0].name + "0", (), profile.engines[0].name, "the network computes nothing"),
@@ -78,7 +77,7 @@ def plan_pieces(
         group = groups[key[0]] if groups else ""
         siblings = len({other for other in keys if other[0] == key[0]})
         name = _name(group, engine, siblings, pieces)
-        moved = [at for at in positions if wanted[at] != key[2]]
+        moved = [at for at in positions if key[2] != MAIN and wanted[at] == MAIN]
         reason = _reason([index.graph.node[at] for at in positions], key[2], profile, len(moved), group)
         pieces.append(Piece(name, positions, engine, reason, foreign=key[2] == FOREIGN))
     return tuple(pieces)
@@ -152,7 +151,11 @@ def _reason(nodes: Sequence[NodeProto], kind: int, profile: ChipProfile, moved: 
         for operator, users in lacked.items()
     )
     hints = "".join(f"; {WAYS_OUT[operator]}" for operator in lacked if operator in WAYS_OUT)
-    rest = f"; {moved} other nodes come along, which saves a hand-over" if moved else ""
+    rest = (
+        f"; {moved} other {'node comes' if moved == 1 else 'nodes come'} along, which saves a hand-over"
+        if moved
+        else ""
+    )
     return (
         f"{start}{main} lacks {shown}{hints}{rest}" if shown else f"{start}too little work for {main}{rest}"
     )
