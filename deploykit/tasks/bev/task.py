@@ -1,0 +1,73 @@
+"""The bird's-eye detection task: clips to calibrate and validate on, and the metric on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deploykit.tasks.bev import metric
+from deploykit.tasks.bev.decode import decode
+from deploykit.tasks.bev.geometry import normalise_images
+from deploykit.tasks.bev.scene import SceneFrame, Split, generate_clip
+from deploykit.tasks.protocol import Clip, Frame, MetricSpec, Network, Record
+
+NETWORK = "bev"
+
+
+@dataclass(frozen=True)
+class BevTask:
+    """Multi-camera detection on generated clips.
+
+    ``seed`` picks another world altogether (the shipped model's figures are for 0); ``frames_per_clip`` at 2
+    Hz; ``history=False`` resets the network before every frame, which shows what its memory is worth.
+    """
+
+    seed: int = 0
+    frames_per_clip: int = 6
+    history: bool = True
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """What `summarise` gives."""
+        return metric.METRICS
+
+    def calibration_clips(self, network: str, count: int) -> Iterator[Clip]:
+        """Give clips of the training split."""
+        return self._clips("train", network, count)
+
+    def validation_clips(self, network: str, count: int) -> Iterator[Clip]:
+        """Give the unseen clips that `evaluate_clip` runs."""
+        return self._clips("validation", network, count)
+
+    def evaluate_clip(self, index: int, networks: Mapping[str, Network]) -> Record:
+        """Run validation clip ``index`` frame by frame and match what is found to its labels."""
+        network = networks[NETWORK]
+        network.reset()
+        frames = []
+        for frame in generate_clip("validation", index, self.frames_per_clip, self.seed):
+            if not self.history:
+                network.reset()
+            outputs = network(network_inputs(frame))
+            frames.append((frame.labels, decode(outputs["heatmap"], outputs["reg"])))
+        return metric.match_clip(frames)
+
+    def summarise(self, records: Sequence[Record]) -> dict[str, float]:
+        """Give every metric over these clips."""
+        return metric.summarise(records)
+
+    def _clips(self, split: Split, network: str, count: int) -> Iterator[Clip]:
+        if network != NETWORK:
+            raise ValueError(f"the bev task feeds the network {NETWORK!r}, not {network!r}")
+        for index in range(count):
+            frames = generate_clip(split, index, self.frames_per_clip, self.seed)
+            yield Clip(f"{split}-{index:04d}", tuple(network_inputs(frame) for frame in frames))
+
+
+def network_inputs(frame: SceneFrame) -> Frame:
+    """Give a frame's network inputs: ``images`` (6, 3, 96, 256) and ``ego_motion`` (1, 2, 3), float32."""
+    return {
+        "images": normalise_images(frame.images),
+        "ego_motion": frame.ego_motion[None].astype(np.float32),
+    }
