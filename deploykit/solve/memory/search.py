@@ -1,9 +1,9 @@
 """Looks for a packing that fits a capacity: depth first, from the bottom up, each packing in one order only.
 
 A packing can be pushed down until every rectangle stands on the ground or on another, and then built by
-rising offset. So a node places one more rectangle at the lowest offset that is left to it, never below the last
-one. A branch is cut where a rectangle would start above a place in which another fits whole (that packing is
-found elsewhere), and where some time slice cannot hold what is still to come. After Moffitt, "MiniMalloc"
+rising offset. So a node places one more rectangle at the lowest offset that is left to it, never below the
+last one. A branch is cut where a rectangle would start above a place in which another fits whole (that
+packing is found elsewhere), and where some time slice cannot hold what is still to come. After Moffitt, "MiniMalloc"
 (ASPLOS 2023); the bound of a slice is that of one machine with release times.
 """
 
