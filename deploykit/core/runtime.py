@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deploykit.core.errors import input_error
 
 if TYPE_CHECKING:
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 
 Array: TypeAlias = NDArray[Any]
 
@@ -27,10 +27,10 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Open a model in onnxruntime on the CPU.
 
-    `exact`: nothing is fused, one thread, fixed order: cutting a network changes no bit of its results. Otherwise
-    all optimisations on `threads` threads. External data is looked up beside the file, so such models need a path.
-    `name` is what messages call the model (the file's name where it is empty). Raises InputError with
-    onnxruntime's own reason.
+    `exact`: nothing is fused, one thread, fixed order: cutting a network changes no bit of its results.
+    Otherwise all optimisations on `threads` threads. External data is looked up beside the file, so such
+    models need a path. `name` is what messages call the model (the file's name where it is empty). Raises
+    InputError with onnxruntime's own reason.
     """
     import onnxruntime
 
@@ -39,8 +39,9 @@ def open_session(
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = 1 if exact else threads
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # Without VNNI, onnxruntime's 8-bit kernels saturate in 16-bit sums; no chip that we mean does that.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    # QDQ graphs run on dequantized values: on hosts without VNNI, onnxruntime's own 8-bit kernels saturate in 16-bit
+    # sums, which no chip that we mean does, and its mode that avoids this fails on weights with two readers.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     if exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.use_deterministic_compute = True
