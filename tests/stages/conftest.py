@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from onnx import ModelProto, parser
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper, parser
 
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.costs import CostReport, NodeCost, SchemeCost
@@ -45,6 +47,14 @@ class Bench:
                 files = tuple(self.workspace.keep(file) for file in save_model(model, folder, name))
             made.append(Segment(name, files, summarise(model), "npu", "test"))
         return Partition("net", tuple(inputs), tuple(outputs), tuple(made), tuple(state), None)
+
+    def model(self, text: str, **weights: NDArray[Any]) -> ModelProto:
+        """Read ONNX text at opset 17, with these initializers besides those that stand in it."""
+        proto = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+        proto.graph.initializer.extend(
+            numpy_helper.from_array(value, name) for name, value in weights.items()
+        )
+        return proto
 
     def whole(self, source: str | ModelProto, *, state: Sequence[StatePair] = ()) -> Partition:
         """Make a partition of one segment, "whole", with the graph's own inputs and outputs."""

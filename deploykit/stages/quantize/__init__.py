@@ -111,15 +111,14 @@ def shared_parameters(
 def _save(
     prepared: Sequence[PreparedSegment], models: Sequence[OnnxModel], workspace: Workspace
 ) -> tuple[Segment, ...]:
-    """Write the segments, see that onnxruntime takes them with and without its optimisations."""
+    """Write the segments, see that onnxruntime takes them, and summarise them."""
     segments = []
     for source, model in zip(prepared, models, strict=True):
         infer_shapes(model)
         name = source.segment.name
         with workspace.scratch() as folder:
             files = save_model(model, folder, name)
-            for exact in (True, False):
-                open_session(files[0], exact=exact, name=f"quantized segment {name!r}")
+            open_session(files[0], name=f"quantized segment {name!r}")
             blobs = tuple(workspace.keep(file) for file in files)
         segments.append(dataclasses.replace(source.segment, files=blobs, graph=summarise(model)))
     return tuple(segments)
@@ -139,7 +138,10 @@ def _shared(segments: Sequence[Segment], models: Sequence[OnnxModel]) -> tuple[S
 
 def _notices(partition: Partition, placement: Placement, calibration: Calibration) -> tuple[str, ...]:
     """Say what the user may want to act on: scales that do not fit all that share them."""
-    widths: Mapping[str, float] = {seen.tensor: seen.high - seen.low for seen in calibration.ranges}
+    widths: Mapping[str, float] = {
+        **{seen.tensor: seen.high - seen.low for seen in calibration.ranges},
+        **{name: high - low for name, (low, high) in placement.fixed_ranges.items()},
+    }
     found = [f"calibrated on {calibration.frames} frames of {calibration.source}"]
     for segment in partition.segments:
         for node in segment.graph.nodes:

@@ -45,8 +45,9 @@ def calibrate(
                 where = f"calibration clip {clip.name!r}, frame {number}"
                 checked_frame(frame, list(_contracts(partition, frame)), where)
                 values = {**frame, **network(frame)}
-                for name in observers.keys() & values.keys():
-                    _observe(observers[name], name, values, where)
+                for name, observer in observers.items():
+                    if name in values:
+                        _observe(observer, name, values, where)
                 frames += 1
     if not frames:
         raise input_error(
