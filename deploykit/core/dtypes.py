@@ -75,7 +75,8 @@ def numpy_dtype(name: str) -> numpy.dtype[Any]:
         return numpy.dtype(row.numpy_name)
     import ml_dtypes
 
-    return numpy.dtype(getattr(ml_dtypes, row.numpy_name))
+    found: numpy.dtype[Any] = numpy.dtype(getattr(ml_dtypes, row.numpy_name))
+    return found
 
 
 def bits(name: str) -> int:

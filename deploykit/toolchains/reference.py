@@ -21,8 +21,8 @@ Array: TypeAlias = NDArray[Any]
 class ReferenceNetwork:
     """A partition that runs frame by frame; it keeps its state pairs between frames.
 
-    `exact` runs bit-equal to the whole network run in the same way (`core.runtime`). Callers leave state inputs out:
-    the network feeds them itself, zeros after a reset.
+    `exact` runs bit-equal to the whole network run in the same way (`core.runtime`). Callers leave state
+    inputs out: the network feeds them itself, zeros after a reset.
     """
 
     def __init__(

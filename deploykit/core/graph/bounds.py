@@ -16,8 +16,8 @@ Shape = tuple[int, ...]
 def upper_bounds(proto: ModelProto) -> dict[str, Shape]:
     """Give the largest shape of every tensor that is data-dependent, where it follows from static shapes.
 
-    The nodes that decide a size are cut out and their outputs declared at their bounds; what inference then finds
-    downstream are bounds as well, since sizes grow with sizes.
+    The nodes that decide a size are cut out and their outputs declared at their bounds; what inference then
+    finds downstream are bounds as well, since sizes grow with sizes.
     """
     makers = [at for at, node in enumerate(proto.graph.node) if is_data_dependent(node)]
     if not makers:

@@ -1,4 +1,5 @@
-"""What no pass could work on: names written twice, reads of nothing, cycles. Checked before anything is changed."""
+"""What no pass could work on: names written twice, reads of nothing, cycles. Checked before anything is
+changed."""
 
 from __future__ import annotations
 

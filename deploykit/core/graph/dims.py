@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
 from onnx import GraphProto, TensorShapeProto, TypeProto, ValueInfoProto
@@ -26,17 +26,18 @@ def all_dims(graph: GraphProto) -> Iterator[tuple[str, int, TensorShapeProto.Dim
                 yield value.name, axis, dim
 
 
-def _type_dims(declared: TypeProto) -> Iterable[TensorShapeProto.Dimension]:
+def _type_dims(declared: TypeProto) -> list[TensorShapeProto.Dimension]:
     kind = declared.WhichOneof("value")
     if kind == "sequence_type":
         return _type_dims(declared.sequence_type.elem_type)
     if kind == "optional_type":
         return _type_dims(declared.optional_type.elem_type)
-    return declared.tensor_type.shape.dim
+    return list(declared.tensor_type.shape.dim)
 
 
 def name_free_dims(model: OnnxModel) -> None:
-    """Turn -1, "?" and empty sizes into unknowns, and give those of the graph's inputs a symbol `<input>_dim<axis>`.
+    """Turn -1, "?" and empty sizes into unknowns, and give those of the graph's inputs a symbol
+    `<input>_dim<axis>`.
 
     Where an output shows by shape inference that its own symbol is such a size, that symbol's name is taken.
     """
@@ -121,7 +122,8 @@ def _bind_shape(value: ValueInfoProto, shape: tuple[int, ...], bound: dict[str, 
             faults.append(Fault(where, f"{size} at axis {axis} is no size", "give positive numbers"))
         elif dim.dim_param:
             if bound.setdefault(dim.dim_param, size) != size:
-                what = f"axis {axis} is the free size {dim.dim_param!r}, which is {bound[dim.dim_param]} elsewhere"
+                other = bound[dim.dim_param]
+                what = f"axis {axis} is the free size {dim.dim_param!r}, which is {other} elsewhere"
                 faults.append(Fault(where, what, "give the same size in both places"))
         elif dim.dim_value != size:
             what = f"axis {axis} is {dim.dim_value} in the model and cannot be {size}"

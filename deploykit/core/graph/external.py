@@ -1,7 +1,7 @@
 """External data: where a weight's bytes lie, checked before anyone reads them.
 
-A location is relative to the model's folder and stays inside it, links included. A model that is a link itself may
-have its data beside the link or beside the real file; the working directory never matters.
+A location is relative to the model's folder and stays inside it, links included. A model that is a link
+itself may have its data beside the link or beside the real file; the working directory never matters.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ def extract(
 ) -> OnnxModel:
     """Give the nodes at `positions` (ascending) as a model with these inputs and outputs.
 
-    It keeps the weights that its nodes (or their subgraphs) read or that are outputs, and the whole model's metadata, producer and doc string.
+    It keeps the weights that its nodes (or their subgraphs) read or that are outputs, and the whole model's
+    metadata, producer and doc string.
     """
     source = model.proto
     index = GraphIndex(source.graph)

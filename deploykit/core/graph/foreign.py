@@ -15,7 +15,8 @@ from deploykit.core.graph.shapes import value_infos
 
 @dataclass(frozen=True)
 class Holes:
-    """A model without its foreign nodes: what they wrote are inputs now (`made`), what they read outputs (`read`)."""
+    """A model without its foreign nodes: what they wrote are inputs now (`made`), what they read outputs
+    (`read`)."""
 
     model: OnnxModel
     made: tuple[str, ...]
@@ -54,12 +55,14 @@ def cut_foreign(model: OnnxModel) -> Holes | None:
 
 
 def check_foreign(model: OnnxModel) -> None:
-    """Raise InputError for each foreign operator whose output's type nobody gives: nothing after it could load."""
+    """Raise InputError for each foreign operator whose output's type nobody gives: nothing after it could
+    load."""
     known = value_infos(model.proto)
     faults = [
         Fault(
             f"node {describe(node)}",
-            f"{node.domain or 'ai.onnx'}.{node.op_type} is no operator of ONNX, and the type of its output {name!r} is not given",
+            f"{node.op_type} of domain {node.domain or 'ai.onnx'!r} is no operator of ONNX, and the type of "
+            f"its output {name!r} is not given",
             "add the output's type and shape to the graph's value_info when you export",
         )
         for node in model.proto.graph.node

@@ -40,6 +40,7 @@ def _duplicate_writes(model: OnnxModel, graph: GraphProto, node: NodeProto) -> s
         return ""
     repeated = tuple(int(value) for value in unique[counts > 1][0])
     return (
-        f"{describe(node)} writes to index {repeated} {int(counts[counts > 1][0])} times without a reduction: "
-        "the result is undefined, and a chip may differ from the host; use reduction='add' or distinct indices"
+        f"{describe(node)} writes to index {repeated} {int(counts[counts > 1][0])} times without a "
+        "reduction: the result is undefined, and a chip may differ from the host; use reduction='add' or "
+        "distinct indices"
     )

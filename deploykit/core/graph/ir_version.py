@@ -11,7 +11,7 @@ from deploykit.core.graph.index import all_graphs
 FLOOR = 8
 """Loaded by every runtime since onnxruntime 1.10, and enough for opset 18 with functions."""
 
-_BY_TYPE = {
+_BY_TYPE: dict[int, int] = {
     TensorProto.FLOAT8E4M3FN: 9,
     TensorProto.FLOAT8E4M3FNUZ: 9,
     TensorProto.FLOAT8E5M2: 9,
@@ -26,7 +26,8 @@ _BY_TYPE = {
 
 
 def lowest_ir_version(model: ModelProto) -> int:
-    """Give the lowest IR version for a model's opset and element types; never above the installed onnx's own."""
+    """Give the lowest IR version for a model's opset and element types; never above the installed onnx's
+    own."""
     needed = {FLOOR, _for_opset(model)}
     needed.update(_BY_TYPE.get(tensor.data_type, FLOOR) for tensor in all_tensors(model.graph))
     for graph in all_graphs(model.graph):

@@ -22,7 +22,8 @@ SMALL_BYTES = 1024
 
 @dataclass
 class OnnxModel:
-    """A model whose external tensors are entries of `data` (by `external.key_of`); `notices` are for the user."""
+    """A model whose external tensors are entries of `data` (by `external.key_of`); `notices` are for the
+    user."""
 
     proto: ModelProto
     name: str
@@ -67,7 +68,8 @@ class OnnxModel:
         return OnnxModel(proto, self.name, dict(self.data), list(self.notices))
 
     def inlined(self, limit_bytes: int) -> ModelProto | None:
-        """Give the model as one protobuf with all weights inside, or None where these exceed `limit_bytes`."""
+        """Give the model as one protobuf with all weights inside, or None where these exceed
+        `limit_bytes`."""
         if sum(place.length for place in self.data.values()) > limit_bytes:
             return None
         proto = ModelProto()
@@ -93,7 +95,8 @@ def tensor_bytes(tensor: TensorProto) -> int:
 
 
 def load_model(path: Path) -> OnnxModel:
-    """Read a model file as it is, without its external weights. Raises InputError with every fault of the files.
+    """Read a model file as it is, without its external weights. Raises InputError with every fault of the
+    files.
 
     Nothing is normalised yet, but versions that the installed onnx does not know are refused or noted.
     """
@@ -131,8 +134,9 @@ def _check_versions(model: OnnxModel, header: Header) -> None:
         )
     if header.ir_version > onnx.IR_VERSION:
         model.notices.append(
-            f"IR version {header.ir_version} is newer than {onnx.IR_VERSION}, the newest that onnx {onnx.__version__} "
-            "knows; the operators are known, so it is written again with the lowest IR version that they need"
+            f"IR version {header.ir_version} is newer than {onnx.IR_VERSION}, the newest that onnx "
+            f"{onnx.__version__} knows; the operators are known, so it is written "
+            "again with the lowest IR version that they need"
         )
 
 

@@ -17,10 +17,10 @@ from deploykit.core.graph.model import OnnxModel
 def normalise(model: OnnxModel, *, freeze: bool = True) -> OnnxModel:
     """Give a copy in normal form, with a notice for each thing that a user may have meant otherwise.
 
-    Afterwards: no local functions, no Constant nodes, no Identity of a weight; weights are not listed as inputs
-    (unless `freeze` is off); every node stands after what it reads and has a name of its own; every size is
-    positive or a symbol. Names, order and number of outputs stay. Raises InputError for graphs that no pass could
-    work on.
+    Afterwards: no local functions, no Constant nodes, no Identity of a weight; weights are not listed as
+    inputs (unless `freeze` is off); every node stands after what it reads and has a name of its own; every
+    size is positive or a symbol. Names, order and number of outputs stay. Raises InputError for graphs that
+    no pass could work on.
     """
     result = model.copy()
     check_graph(result.proto, result.name)
@@ -135,7 +135,8 @@ def sort_nodes(graph: GraphProto) -> int:
 
 
 def skip_weight_identities(graph: GraphProto, outer: dict[str, str] | None = None) -> None:
-    """Let readers of an Identity of a weight read the weight itself (exporters merge equal weights that way)."""
+    """Let readers of an Identity of a weight read the weight itself (exporters merge equal weights that
+    way)."""
     own = GraphIndex(graph).weights
     shadowed = own | {value.name for value in graph.input} | set(GraphIndex(graph).producer)
     renamed = {name: to for name, to in (outer or {}).items() if name not in shadowed}

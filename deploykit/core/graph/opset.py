@@ -15,7 +15,8 @@ LIMIT_BYTES = 1 << 30
 
 
 def with_opset(model: OnnxModel, target: int) -> OnnxModel | str:
-    """Give the model in opset `target`, or the reason why it cannot be: for a lower one the first operator in the way."""
+    """Give the model in opset `target`, or the reason why it cannot be: for a lower one the first operator
+    in the way."""
     if target == model.opset:
         return model
     whole = model.inlined(LIMIT_BYTES)

@@ -64,7 +64,8 @@ def split_sizes(node: NodeProto, graph: GraphProto, shapes: GraphProto, older: o
 def last_axis_softmax(
     node: NodeProto, graph: GraphProto, shapes: GraphProto, older: onnx.defs.OpSchema
 ) -> bool:
-    """Softmax, LogSoftmax, Hardmax below opset 13 flatten what follows the axis: the same only for the last axis."""
+    """Softmax, LogSoftmax, Hardmax below opset 13 flatten what follows the axis: the same only for the
+    last axis."""
     del graph
     if older.since_version >= 13:
         return True

@@ -1,8 +1,9 @@
 """Shapes that ONNX's inference loses: found by computing the shape arithmetic for trial sizes.
 
-Free sizes get two sets of trial values. The shape arithmetic (Shape, Gather, Concat ... on integers) is then plain
-numbers, so inference gets through. A size that is the same in both trials is a constant; one that equals a
-symbol's value in both is that symbol; anything else stays as it was. Sizes that the data decides never get known.
+Free sizes get two sets of trial values. The shape arithmetic (Shape, Gather, Concat ... on integers) is then
+plain numbers, so inference gets through. A size that is the same in both trials is a constant; one that
+equals a symbol's value in both is that symbol; anything else stays as it was. Sizes that the data decides
+never get known.
 """
 
 from __future__ import annotations
@@ -34,10 +35,51 @@ MAX_ELEMENTS = 1024
 MAX_ROUNDS = 64
 
 SHAPE_OPERATORS = frozenset(
-    ["Abs", "Add", "And", "Cast", "Ceil", "Concat", "Div", "Equal", "Floor", "Gather", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "ScatterND", "Shape", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"]
+    [
+        "Abs",
+        "Add",
+        "And",
+        "Cast",
+        "Ceil",
+        "Concat",
+        "Div",
+        "Equal",
+        "Floor",
+        "Gather",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Reshape",
+        "Round",
+        "ScatterND",
+        "Shape",
+        "Size",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    ]
 )
 GROWING_OPERATORS = frozenset({"ConstantOfShape", "Expand", "Range", "Tile"})
-"""Small operands may give huge results; they are computed only where ONNX's inference knows the size first."""
+"""Small operands may give huge results; they are computed only where ONNX's inference knows the size
+first."""
 
 
 def refine_shapes(model: OnnxModel) -> None:

@@ -33,8 +33,8 @@ def save_model(
 ) -> list[Path]:
     """Write `<stem>.onnx`, and `<stem>.data` where weights stay outside; gives the files, the model first.
 
-    Weights outside are those that were so in the source, all large ones of a model above `INLINE_LIMIT_BYTES`, and
-    those in `placed` (by tensor name), whose data file the caller has written.
+    Weights outside are those that were so in the source, all large ones of a model above
+    `INLINE_LIMIT_BYTES`, and those in `placed` (by tensor name), whose data file the caller has written.
     """
     proto = ModelProto()
     proto.CopyFrom(model.proto)
@@ -82,7 +82,7 @@ def _point(tensor: TensorProto, place: Placed) -> None:
         "uint64_data",
         "external_data",
     ):
-        tensor.ClearField(field)  # type: ignore[arg-type]  # the stub lists every field by its literal name
+        tensor.ClearField(field)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", place.location), ("offset", place.offset), ("length", place.length)):
         tensor.external_data.add(key=key, value=str(value))

@@ -10,7 +10,8 @@ from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.shapes import infer_shapes
 
 LIMIT_BYTES = 1 << 30
-"""Models above this size of weights are not simplified: onnxsim needs them in one protobuf, several times over."""
+"""Models above this size of weights are not simplified: onnxsim needs them in one protobuf, several times
+over."""
 
 SLACK_BYTES = 1 << 12
 
@@ -32,14 +33,9 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     if whole is None:
         return f"its weights exceed {LIMIT_BYTES} bytes"
     allowed = int(whole.ByteSize() * (1 + growth_cap)) + SLACK_BYTES
-    for settings in FOLDING:
-        smaller = _run_onnxsim(whole, settings)
-        if isinstance(smaller, str):
-            return smaller
-        if smaller.ByteSize() <= allowed:
-            break
-    else:
-        return f"it would grow from {whole.ByteSize()} to {smaller.ByteSize()} bytes, more than the growth cap allows"
+    smaller = _within(whole, allowed)
+    if isinstance(smaller, str):
+        return smaller
     if _interface(smaller) != _interface(whole):
         return "onnxsim changed its inputs or outputs"
     _restore_frame(whole, smaller)
@@ -48,6 +44,19 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     infer_shapes(result)
     result.notices = list(model.notices)
     return result
+
+
+def _within(model: ModelProto, allowed_bytes: int) -> ModelProto | str:
+    """Give the first result of onnxsim's settings that is small enough, or why there is none."""
+    size = 0
+    for settings in FOLDING:
+        smaller = _run_onnxsim(model, settings)
+        if isinstance(smaller, str):
+            return smaller
+        size = smaller.ByteSize()
+        if size <= allowed_bytes:
+            return smaller
+    return f"it would grow from {model.ByteSize()} to {size} bytes, more than the growth cap allows"
 
 
 def _plain_sums(model: ModelProto) -> None:

@@ -1,7 +1,8 @@
 """The first look at a model file: its outer fields, read without parsing the graph.
 
-A protobuf message is a row of (field number, wire type, content). Only the outer row of a `ModelProto` is walked
-here: versions are known even where the graph is of a newer kind, and a cut-off file is told from a foreign one.
+A protobuf message is a row of (field number, wire type, content). Only the outer row of a `ModelProto` is
+walked here: versions are known even where the graph is of a newer kind, and a cut-off file is told from a
+foreign one.
 """
 
 from __future__ import annotations

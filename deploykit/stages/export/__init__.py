@@ -20,8 +20,8 @@ def export_model(
 ) -> Model:
     """Bring a network into normal form as one ONNX file, proved equal to its source on `clips`.
 
-    `source` is an ONNX file; None where `params.torch` names the function that builds the network. Without clips
-    the proof runs on seeded random inputs and says so.
+    `source` is an ONNX file; None where `params.torch` names the function that builds the network. Without
+    clips the proof runs on seeded random inputs and says so.
 
     Raises:
         InputError: the model or the params are wrong; all faults at once.

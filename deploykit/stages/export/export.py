@@ -8,7 +8,7 @@ from pathlib import Path
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.model import Equality, Model
-from deploykit.core.errors import Fault, FindingError, InputError, input_error
+from deploykit.core.errors import FindingError, InputError, input_error
 from deploykit.core.graph.bounds import upper_bounds
 from deploykit.core.graph.dims import bind, symbols
 from deploykit.core.graph.foreign import check_foreign, cut_foreign
@@ -20,9 +20,9 @@ from deploykit.core.graph.refine import refine_shapes
 from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.graph.simplify import simplified
-from deploykit.core.names import did_you_mean
 from deploykit.core.workspace import Workspace
 from deploykit.stages.export.params import ExportParams
+from deploykit.stages.export.state import check_state
 from deploykit.stages.proof.compare import NotRunnable, ProofPlan, Recorded, measure, record
 from deploykit.stages.proof.data import zero_state
 from deploykit.stages.proof.networks import WholeNetwork, open_model, proof_graph
@@ -44,7 +44,7 @@ def export_network(
         infer_shapes(model)
         check_foreign(model)
         graph = summarise(model)
-        _check_state(graph, params)
+        check_state(graph, params.state)
         recorded = None
         if params.proof_frames:
             recorded = _record(model, author or file, clips, params, scratch)
@@ -129,7 +129,8 @@ def _improve(
         equality = measure(model, recorded, scratch, "bound")
         if not recorded.accepts(equality, params.tolerance):
             raise FindingError(
-                f"{model.name}: the normalised network differs from its source by {equality.max_abs:g} at {equality.where}"
+                f"{model.name}: the normalised network differs from its source by {equality.max_abs:g} "
+                f"at {equality.where}"
             )
     target = params.opset or (PLAIN_OPSET if model.opset < OLD_OPSET else model.opset)
     if target != model.opset:
@@ -174,27 +175,6 @@ def _try(
         )
     model.notices.append(f"kept without its {label}: {refused}")
     return model, equality
-
-
-def _check_state(graph: GraphInfo, params: ExportParams) -> None:
-    faults = []
-    for pair in params.state:
-        for name, known, kind in (
-            (pair.output, graph.outputs, "output"),
-            (pair.input, graph.inputs, "input"),
-        ):
-            if name not in known:
-                what = f"the network has no such {kind}{did_you_mean(name, known)}"
-                faults.append(Fault(f"state {kind} {name!r}", what))
-        if pair.output in graph.tensor and pair.input in graph.tensor and not faults:
-            left, right = graph.tensor[pair.output], graph.tensor[pair.input]
-            if (left.dtype, left.shape) != (right.dtype, right.shape):
-                what = f"{left.dtype}{list(left.shape or ())} leaves and {right.dtype}{list(right.shape or ())} enters"
-                faults.append(
-                    Fault(f"state {pair.output!r} -> {pair.input!r}", what, "both must be the same")
-                )
-    if faults:
-        raise InputError(*faults)
 
 
 def _remarks(model: OnnxModel) -> list[str]:

@@ -11,15 +11,16 @@ from deploykit.artifacts.model import StatePair
 class ExportParams:
     """How a network is read and brought into normal form.
 
-    torch: `package.module:function`; it returns the module and its example inputs (a tuple, or a dict by input
-        name), and as a third value, where wanted, the outputs' names. Instead of an ONNX file.
+    torch: `package.module:function`; it returns the module and its example inputs (a tuple, or a dict by
+        input name), and as a third value, where wanted, the outputs' names. Instead of an ONNX file.
     sizes: values of free sizes by symbol, such as `N: 1`.
     shapes: whole shapes by input name, such as `x: [1, 3, 48, 320]`.
     state: tensors that leave the network and enter it again in the next frame.
     simplify: run onnxsim, and keep its result where it is equal to the source.
     growth_cap: how much larger simplifying may make the file (0.1: a tenth).
-    opset: the version of ONNX's operators to write. Empty: models below 13 become 17 where that is proved equal,
-        others stay. A lower one than the model's is refused with the first operator that stands in the way.
+    opset: the version of ONNX's operators to write. Empty: models below 13 become 17 where that is proved
+        equal, others stay. A lower one than the model's is refused with the first operator that stands in the
+        way.
     freeze: weights that the file lists as inputs become fixed; otherwise they stay overridable.
     proof_frames: how many frames the proof runs, with state carried from one to the next. 0: no proof.
     tolerance: the largest accepted difference from the source, relative to the largest output (at least 1).

@@ -46,7 +46,8 @@ class ProofPlan:
 class Recorded:
     """What the source gave on `clips`.
 
-    `free_size` stands for the sizes that are still free; `random` says that the clips are no data of the user's.
+    `free_size` stands for the sizes that are still free; `random` says that the clips are no data of the
+    user's.
     """
 
     plan: ProofPlan

@@ -26,10 +26,12 @@ def split_model(
 ) -> Partition:
     """Cut a model into a chain of segments, each for one engine, and prove the chain bit-equal to the whole.
 
-    `node_time_s` gives predicted seconds by node id for `params.balance`; by default the chip's roofline does.
+    `node_time_s` gives predicted seconds by node id for `params.balance`; by default the chip's roofline
+    does.
 
     Raises:
-        InputError: the params name what the model does not have, or ask for what cannot be; all faults at once.
+        InputError: the params name what the model does not have, or ask for what cannot be; all faults at
+            once.
         FindingError: the chain differs from the whole.
     """
     from deploykit.stages.split.split import split_network  # pulls onnx in: only when the step runs

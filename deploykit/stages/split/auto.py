@@ -1,7 +1,9 @@
-"""The cut that the chip asks for: each node on an engine that runs it, in as few segments as dependency allows.
+"""The cut that the chip asks for: each node on an engine that runs it, in as few segments as dependency
+allows.
 
-Nodes of one part get a level: that of what they read, one higher wherever the engine changes. Levels of one engine are
-those of one remainder (main 0, 2, 4 ..., fallback 1, 3, 5 ...), so that independent branches share segments.
+Nodes of one part get a level: that of what they read, one higher wherever the engine changes. Levels of one
+engine are those of one remainder (main 0, 2, 4 ..., fallback 1, 3, 5 ...), so that independent branches share
+segments.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from deploykit.core.graph.index import GraphIndex, all_graphs, subgraphs
 from deploykit.core.profile import ChipProfile
 
 MAIN, FALLBACK, FOREIGN = 0, 1, 2
-"""What runs a node: the chip's main engine, its fallback engine, or code that the user brings for that one."""
+"""What runs a node: the chip's main engine, its fallback engine, or code that the user brings for that
+one."""
 
 HEAVY = frozenset(
     {
@@ -59,8 +62,8 @@ def cut_by_engine(
 ) -> list[tuple[int, int, int]]:
     """Give each node its (part, level, kind); small stretches in `kinds` may move to the fallback.
 
-    Nodes that depend on weights alone go to the first that reads them, whatever their part: a constant needs no
-    hand-over.
+    Nodes that depend on weights alone go to the first that reads them, whatever their part: a constant needs
+    no hand-over.
     """
     free = _constant_nodes(index, kinds)
     keys = [(part, 0, kind) for part, kind in zip(parts, kinds, strict=True)]

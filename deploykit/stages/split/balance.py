@@ -21,8 +21,9 @@ UNKNOWN_BYTES = 1 << 24
 def cut_balanced(
     index: GraphIndex, graph: GraphInfo, node_time_s: Mapping[str, float], *, parts: int, slack: float
 ) -> list[int]:
-    """Number the nodes so that the longest of `parts` takes at most (1 + slack) times the least possible, and among
-    these cuts the fewest bytes cross. Exact for cuts of the nodes' order. Raises InputError for too few nodes."""
+    """Number the nodes so that the longest of `parts` takes at most (1 + slack) times the least possible, and
+    among these cuts the fewest bytes cross. Exact for cuts of the nodes' order. Raises InputError for too few
+    nodes."""
     nodes = index.graph.node
     if parts > len(nodes):
         raise input_error(f"balance {parts}", f"the network has {len(nodes)} nodes", "ask for fewer segments")

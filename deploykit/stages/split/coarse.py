@@ -72,9 +72,11 @@ def _inside(graph: GraphProto, name: str, path: str) -> str:
 def cut_by_groups(
     index: GraphIndex, groups: Mapping[str, Sequence[str]]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Number the nodes by groups of name patterns; gives the numbers, and the groups in the order of execution.
+    """Number the nodes by groups of name patterns; gives the numbers, and the groups in the order of
+    execution.
 
-    Raises InputError for patterns that match nothing, nodes that two groups claim, and groups that need each other.
+    Raises InputError for patterns that match nothing, nodes that two groups claim, and groups that need each
+    other.
     """
     names = tuple(groups)
     claimed = _claims(index, groups)
@@ -104,15 +106,13 @@ def _claims(index: GraphIndex, groups: Mapping[str, Sequence[str]]) -> list[int 
         for pattern in patterns:
             matches = [at for at, node in enumerate(nodes) if _matches(pattern, node.name, node_id(node))]
             if not matches:
-                faults.append(
-                    Fault(
-                        f"group {group!r}", f"no node matches {pattern!r}", nearest(pattern.strip("*"), names)
-                    )
-                )
+                close = nearest(pattern.strip("*"), names)
+                faults.append(Fault(f"group {group!r}", f"no node matches {pattern!r}", close))
             for at in matches:
                 other = claimed[at]
                 if other is not None and other != number:
-                    what = f"{describe(nodes[at])} matches {pattern!r}, but belongs to {list(groups)[other]!r} already"
+                    owner = list(groups)[other]
+                    what = f"{describe(nodes[at])} matches {pattern!r}, but belongs to {owner!r} already"
                     faults.append(Fault(f"group {group!r}", what, "make one of the patterns narrower"))
                 else:
                     claimed[at] = number
@@ -160,7 +160,8 @@ def _group_cycle(
     for group in sorted(left):
         for other, (through, at) in needs[group].items():
             if other in left:
-                what = f"{describe(index.graph.node[at])} needs {describe(index.graph.node[through])} of {names[other]!r}"
-                fix = "groups may not need each other; move one of these nodes to the other group, or make a third"
+                reader, read = index.graph.node[at], index.graph.node[through]
+                what = f"{describe(reader)} needs {describe(read)} of {names[other]!r}"
+                fix = "groups may not need each other: move one of these nodes to the other, or make a third"
                 faults.append(Fault(f"group {names[group]!r}", what, fix))
     return InputError(*faults)

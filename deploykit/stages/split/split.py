@@ -51,8 +51,8 @@ def split_network(
             shared_weights=shared,
         )
         notices = [
-            f"weight {weight.name!r} ({weight.size_bytes} bytes) is needed by {' and '.join(weight.segments)}; "
-            "it is stored once"
+            f"weight {weight.name!r} ({weight.size_bytes} bytes) is needed by "
+            f"{' and '.join(weight.segments)}; it is stored once"
             for weight in shared
         ]
         equality = _prove(whole, partition, pieces, clips, params, workspace, scratch, notices)
@@ -96,7 +96,8 @@ def _prove(
         return None
     if not equality.bit_equal:
         raise FindingError(
-            f"{partition.network}: the chain of segments differs from the whole by {equality.max_abs:g} at {equality.where}"
+            f"{partition.network}: the chain of segments differs from the whole by {equality.max_abs:g} "
+            f"at {equality.where}"
         )
     return equality
 
