@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploykit.analysis.live_ranges import LiveRange, captured_tensors, live_ranges
+from deploykit.analysis.stored import Stored
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
-from deploykit.core.dtypes import size_bytes
 
 ALIASES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Their output has the bytes of their first input, under another shape."""
@@ -23,22 +23,6 @@ IN_PLACE_FIRST = frozenset(_ONE_OPERAND.split())
 _ANY_OPERAND = "Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor"
 IN_PLACE_ANY = frozenset(_ANY_OPERAND.split())
 """As above, for any input that has the output's own shape (so that it isn't broadcast)."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How a tensor lies in memory: element type and full shape."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """Its bytes; types below a byte are packed."""
-        count = 1
-        for dim in self.shape:
-            count *= dim
-        return size_bytes(self.dtype, count)
 
 
 @dataclass(frozen=True)

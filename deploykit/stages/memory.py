@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from deploykit.analysis.placement import Claim, on_chip
+from deploykit.analysis.placement import SHARED, STATE, place_blocks
 from deploykit.analysis.segment_order import boundary_ranges
-from deploykit.analysis.storage_roots import SharingRules, StorageRoot, Stored, storage_roots
+from deploykit.analysis.storage_roots import SharingRules, StorageRoot, storage_roots
+from deploykit.analysis.stored import Stored, stored_tensors
 from deploykit.analysis.weight_bytes import weight_bytes
-from deploykit.artifacts.graph import GraphInfo, TensorInfo
+from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan, StateBuffers
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.precision import PrecisionPlan
-from deploykit.core.dtypes import ELEMENT_TYPES, bits
+from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile
 from deploykit.solve.memory.pack import pack
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 from deploykit.solve.memory.validate import packing_faults
 from deploykit.stages.call import StageCall
 
-Place: TypeAlias = Literal["sram", "dram"]
-
-SHARED = "shared"
-STATE = "state"
-
 
 @dataclass(frozen=True)
 class MemoryParams:
     """How memory is planned.
 
-    alignment_bytes: every block starts at a multiple of it and takes a multiple of it; 0 takes the chip
-    profile's. in_place: an elementwise operator may write over an input that nobody needs any more.
-    concat_views: the inputs of a Concat on the outermost axis may be written straight into its output.
-    search_nodes: how long to search for a smaller arena where the greedy rules miss the lower bound;
-    counted in
-        nodes of the search, so that the same inputs give the same plan. 0: no search.
+    `alignment_bytes`: every block starts at a multiple of it and takes a multiple of it; 0 means the chip
+    profile's. `in_place`: an elementwise operator may write over an input that nobody needs any more.
+    `concat_views`: the inputs of a Concat on the outermost axis may be written straight into its output.
+    `search_nodes`: how far to search for a smaller arena where the greedy rules miss the lower bound, counted
+    in nodes of the search, so that the same inputs give the same plan; 0 means not at all.
     """
 
     alignment_bytes: int = 0
@@ -66,8 +60,13 @@ def plan_memory(
     segments and the network's inputs and outputs, at steps that are segment indices. Each packing has
     passed the independent validator.
     """
+    for segment in partition.segments:
+        if segment.name in (SHARED, STATE):
+            raise input_error(
+                f"segment {segment.name!r}", "the memory plan uses this name", "rename the segment"
+            )
     alignment = params.alignment_bytes or profile.on_chip.alignment_bytes
-    stored, unsized = _stored_tensors(partition, plan)
+    stored, unsized = stored_tensors(partition, plan)
     pinned = frozenset(name for pair in partition.state for name in (pair.output, pair.input))
     arenas: list[Arena] = []
     boundary_roots: list[StorageRoot] = []
@@ -77,7 +76,7 @@ def plan_memory(
         boundary_roots += roots
     arenas.append(_shared_arena(partition, boundary_roots, stored, pinned, alignment, params))
     state = _state_buffers(partition, stored, alignment)
-    placement, notices = _placement(partition, arenas, state, stored, profile)
+    placement, notices = place_blocks(partition, arenas, state, stored, profile)
     return MemoryPlan(
         network=partition.network,
         chip=profile.name,
@@ -89,31 +88,6 @@ def plan_memory(
         notices=(*notices, *_notices(partition, unsized)),
         unsized=unsized,
     )
-
-
-def _stored_tensors(partition: Partition, plan: PrecisionPlan) -> tuple[dict[str, Stored], tuple[str, ...]]:
-    """Give how each activation is stored, and the names of those whose size nobody knows."""
-    dtypes = {item.tensor: item.dtype for item in plan.tensors}
-    stored: dict[str, Stored] = {}
-    unsized: list[str] = []
-    for segment in partition.segments:
-        graph = segment.graph
-        for name in (*graph.inputs, *(name for node in graph.nodes for name in node.outputs if name)):
-            info = graph.tensor.get(name)
-            form = info and _stored(info, dtypes.get(name, info.dtype))
-            if form:
-                stored[name] = form
-            else:
-                unsized.append(name)
-    return stored, tuple(dict.fromkeys(unsized))
-
-
-def _stored(info: TensorInfo, dtype: str) -> Stored | None:
-    shape = info.upper_bound if info.upper_bound is not None else info.shape
-    if dtype not in ELEMENT_TYPES or not bits(dtype) or shape is None:
-        return None
-    dims = tuple(dim for dim in shape if isinstance(dim, int))
-    return Stored(dtype, dims) if len(dims) == len(shape) else None
 
 
 def _segment_arena(
@@ -210,69 +184,6 @@ def _state_buffers(
         found.append(StateBuffers(pair.output, pair.input, half, (end, end + half)))
         end += 2 * half
     return tuple(found)
-
-
-def _placement(
-    partition: Partition,
-    arenas: Sequence[Arena],
-    state: Sequence[StateBuffers],
-    stored: Mapping[str, Stored],
-    profile: ChipProfile,
-) -> tuple[tuple[tuple[str, Place], ...], tuple[str, ...]]:
-    """Say what goes on the chip. Only the chip's main engine has on-chip memory that a toolchain can use."""
-    owners = [arena.owner for arena in arenas] + ([STATE] if state else [])
-    capacity = profile.on_chip.size_bytes.value
-    if capacity is None:
-        notice = f"all blocks are placed in DRAM: the profile of {profile.name} gives no on-chip memory size"
-        return tuple((owner, "dram") for owner in owners), (notice,)
-    claims = _claims(partition, arenas, state, stored, profile)
-    chosen = on_chip(claims, int(capacity))
-    places: list[tuple[str, Place]] = [(owner, "sram" if owner in chosen else "dram") for owner in owners]
-    notices = ["on-chip memory is planned for one segment at a time; what runs beside it must use DRAM"]
-    notices += [
-        f"{claim.owner}: {claim.size_bytes} bytes do not fit in the chip's {int(capacity)}: placed in DRAM"
-        for claim in claims
-        if claim.size_bytes > capacity
-    ]
-    return tuple(places), tuple(notices) if any(place == "sram" for _, place in places) else tuple(
-        notices[1:]
-    )
-
-
-def _claims(
-    partition: Partition,
-    arenas: Sequence[Arena],
-    state: Sequence[StateBuffers],
-    stored: Mapping[str, Stored],
-    profile: ChipProfile,
-) -> list[Claim]:
-    """Give the blocks that the main engine could keep on the chip, with their traffic a frame."""
-    uses: dict[str, int] = {}
-    for segment in partition.segments:
-        for name, nodes in segment.graph.consumers.items():
-            uses[name] = uses.get(name, 0) + len(nodes)
-
-    def traffic(names: Sequence[str]) -> int:
-        return sum(stored[name].size_bytes * (1 + uses.get(name, 0)) for name in names if name in stored)
-
-    main = profile.engines[0]
-    elsewhere = {
-        segment.name for segment in partition.segments if segment.engine not in (main.name, main.kind)
-    }
-    claims = [
-        Claim(
-            arena.owner,
-            arena.size_bytes,
-            traffic([name for buffer in arena.buffers for name in buffer.tensors]),
-            kept=arena.owner == SHARED,
-        )
-        for arena in arenas
-        if arena.owner not in elsewhere and arena.size_bytes
-    ]
-    if state:
-        names = [name for buffers in state for name in (buffers.output, buffers.input)]
-        claims.append(Claim(STATE, sum(2 * item.size_bytes for item in state), traffic(names), kept=True))
-    return claims
 
 
 def _notices(partition: Partition, unsized: Sequence[str]) -> list[str]:

@@ -27,11 +27,10 @@ from deploykit.stages.call import StageCall
 
 @dataclass(frozen=True)
 class Rate:
-    """How often a network runs.
+    """How often a network runs: `rate_hz` frames per second.
 
-    rate_hz: frames per second.
-    deadline_ms: how long after its release a frame must have ended; one period where it isn't given.
-    offset_ms: when the first frame is released.
+    `deadline_ms` is how long after its release a frame must have ended: one period where it isn't given.
+    `offset_ms` is when the first frame is released.
     """
 
     rate_hz: float = 10.0
@@ -43,13 +42,11 @@ class Rate:
 class ScheduleParams:
     """How the segments of all networks are scheduled.
 
-    rates: each network's rate, by its name.
-    default_rate: the rate of networks that `rates` doesn't name.
-    frames_in_flight: how many frames of one network may be under way at once. The memory plan's shared block
-    holds one frame, so that more need as many shared blocks. least_frames: how many frames of each network to
-    schedule at least, so that what waits for an earlier frame shows. longest_ms: the longest time to
-    schedule, where the hyperperiod of the rates is longer still. most_runs: the most runs (segments times
-    frames) to schedule.
+    `rates` gives each network's rate by its name, `default_rate` that of the networks which it doesn't name.
+    `frames_in_flight`: how many frames of one network may be under way at once; the memory plan's shared block
+    holds one frame, so that more need as many shared blocks. `least_frames`: how many frames of each network to
+    schedule at least, so that what waits for an earlier frame shows. `longest_ms` and `most_runs` (segments times
+    frames) limit what is scheduled where the hyperperiod of the rates is longer.
     """
 
     rates: dict[str, Rate] = field(default_factory=dict)

@@ -3,8 +3,8 @@
 A packing can be pushed down until every rectangle stands on the ground or on another, and then built by
 rising offset. So a node places one more rectangle at the lowest offset that is left to it, never below the
 last one. A branch is cut where a rectangle would start above a place in which another fits whole (that
-packing is found elsewhere), and where some time slice cannot hold what is still to come. After Moffitt, "MiniMalloc"
-(ASPLOS 2023); the bound of a slice is that of one machine with release times.
+packing is found elsewhere), and where some time slice cannot hold what is still to come. After Moffitt,
+"MiniMalloc" (ASPLOS 2023); the bound of a slice is that of one machine with release times.
 """
 
 from __future__ import annotations
