@@ -21,7 +21,6 @@ from deploykit.core.names import did_you_mean
 from deploykit.core.workspace import Workspace
 from deploykit.tasks.protocol import Clip, Frame
 from deploykit.toolchains.reference import ReferenceNetwork, zeros
-from deploykit.toolchains.taps import tapped
 
 if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
@@ -63,6 +62,8 @@ def collect_dumps(
     Raises:
         InputError: no frames, a pattern that matches nothing, or a dump that would exceed `max_bytes`.
     """
+    from deploykit.toolchains.taps import tapped  # pulls onnx in: only when the step runs
+
     wanted = _wanted(partition, params)
     kept = _first_frames(clips, params.frames)
     left_out = [name for name in _names(partition) if name not in {tensor.name for tensor in wanted}]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,6 +149,9 @@ def _run(job: _Job, count: int, workers: int) -> Iterable[_Pair]:
 
 
 def _run_parallel(job: _Job, count: int, workers: int) -> Iterator[_Pair]:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     # "spawn": a forked child would inherit the locks of onnxruntime's threads in whatever state they are
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,)) as pool:

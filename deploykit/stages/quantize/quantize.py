@@ -1,0 +1,129 @@
+"""From a float partition and its precision plan to QDQ segments."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from deploykit.analysis.affine import Affine, CodeType, affine_for_range
+from deploykit.analysis.summary import summarise
+from deploykit.artifacts.model import Partition, Segment, SharedWeight
+from deploykit.artifacts.precision import Calibration, PrecisionPlan
+from deploykit.core.graph.model import OnnxModel, tensor_bytes
+from deploykit.core.graph.save import save_model
+from deploykit.core.graph.shapes import infer_shapes
+from deploykit.core.runtime import open_session
+from deploykit.core.workspace import Workspace
+from deploykit.stages.quantize.calibrate import calibrate
+from deploykit.stages.quantize.emit import Emitter
+from deploykit.stages.quantize.params import QuantizeParams
+from deploykit.stages.quantize.placement import Placement, place
+from deploykit.stages.quantize.prepare import PreparedSegment, prepare
+from deploykit.stages.quantize.weights import weight_scales
+from deploykit.tasks.protocol import Clip
+
+CONCAT_RANGE_RATIO = 20.0
+"""From this ratio of input ranges on, one scale leaves the narrowest input fewer than 13 of 256 codes."""
+
+
+def quantize_network(
+    partition: Partition,
+    plan: PrecisionPlan,
+    clips: Iterable[Clip],
+    *,
+    params: QuantizeParams,
+    workspace: Workspace,
+) -> Partition:
+    """See `deploykit.stages.quantize.quantize`."""
+    prepared = prepare(partition, workspace)
+    placement = place(partition, plan, prepared)
+    wanted = [name for name in placement.rounded if name not in placement.fixed_ranges]
+    percent = params.percentile if params.calibration == "percentile" else 100.0
+    calibration = calibrate(partition, wanted, clips, percent=percent, workspace=workspace)
+    parameters = shared_parameters(placement, calibration, params.activation_type)
+    schemes = plan.scheme_of()
+    scales = weight_scales(prepared, schemes, parameters, per_channel=params.per_channel)
+    models = [
+        Emitter(
+            segment,
+            placement,
+            parameters,
+            scales,
+            schemes,
+            activation_type=params.activation_type,
+            per_channel=params.per_channel,
+        ).model()
+        for segment in prepared
+    ]
+    segments = _save(prepared, models, workspace)
+    return dataclasses.replace(
+        partition,
+        segments=segments,
+        equality=None,
+        shared_weights=_shared(segments, models),
+        notices=(*partition.notices, *_notices(partition, placement, calibration)),
+    )
+
+
+def shared_parameters(
+    placement: Placement, calibration: Calibration, activation_type: CodeType
+) -> dict[str, Affine]:
+    """Give each rounded tensor's scale and zero point: those of the joint range of its group."""
+    ranges = {seen.tensor: (seen.low, seen.high) for seen in calibration.ranges} | placement.fixed_ranges
+    found = {}
+    for group in placement.groups:
+        known = [ranges[name] for name in group if name in ranges] or [(0.0, 0.0)]
+        affine = affine_for_range(
+            min(low for low, _ in known), max(high for _, high in known), activation_type
+        )
+        found.update(dict.fromkeys(group, affine))
+    return found
+
+
+def _save(
+    prepared: Sequence[PreparedSegment], models: Sequence[OnnxModel], workspace: Workspace
+) -> tuple[Segment, ...]:
+    """Write the segments, see that onnxruntime takes them, and summarise them."""
+    segments = []
+    for source, model in zip(prepared, models, strict=True):
+        infer_shapes(model)
+        name = source.segment.name
+        with workspace.scratch() as folder:
+            files = save_model(model, folder, name)
+            open_session(files[0], name=f"quantized segment {name!r}")
+            blobs = tuple(workspace.keep(file) for file in files)
+        segments.append(dataclasses.replace(source.segment, files=blobs, graph=summarise(model)))
+    return tuple(segments)
+
+
+def _shared(segments: Sequence[Segment], models: Sequence[OnnxModel]) -> tuple[SharedWeight, ...]:
+    """Find the weights that several segments hold."""
+    holders: dict[str, list[str]] = {}
+    sizes: dict[str, int] = {}
+    for segment, model in zip(segments, models, strict=True):
+        for tensor in model.proto.graph.initializer:
+            holders.setdefault(tensor.name, []).append(segment.name)
+            sizes[tensor.name] = tensor_bytes(tensor)
+    shared = {name: names for name, names in holders.items() if len(names) > 1 and sizes[name] > 64}
+    return tuple(SharedWeight(name, sizes[name], tuple(names)) for name, names in shared.items())
+
+
+def _notices(partition: Partition, placement: Placement, calibration: Calibration) -> tuple[str, ...]:
+    """Say what the user may want to act on: scales that do not fit all that share them."""
+    widths: Mapping[str, float] = {
+        **{seen.tensor: seen.high - seen.low for seen in calibration.ranges},
+        **{name: high - low for name, (low, high) in placement.fixed_ranges.items()},
+    }
+    found = [f"calibrated on {calibration.frames} frames of {calibration.source}"]
+    for segment in partition.segments:
+        for node in segment.graph.nodes:
+            known = {name: widths[name] for name in node.inputs if widths.get(name)}
+            if node.op != "Concat" or len(known) < 2 or not placement.stored.issuperset(node.outputs):
+                continue
+            narrow, wide = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
+            if known[wide] > CONCAT_RANGE_RATIO * known[narrow]:
+                found.append(
+                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and {narrow} (range "
+                    f"{known[narrow]:.3g}) under one scale; keep it float with an exception, or cut before it"
+                )
+    return tuple(found)
