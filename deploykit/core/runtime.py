@@ -39,8 +39,9 @@ def open_session(
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = 1 if exact else threads
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # QDQ graphs run on dequantized values: on hosts without VNNI, onnxruntime's own 8-bit kernels saturate in 16-bit
-    # sums, which no chip that we mean does, and its mode that avoids this fails on weights with two readers.
+    # QDQ graphs run on dequantized values: on hosts without VNNI, onnxruntime's own 8-bit kernels saturate in
+    # 16-bit sums, which no chip that we mean does, and its mode that avoids this fails on weights with two
+    # readers.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     if exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

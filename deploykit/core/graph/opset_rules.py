@@ -81,6 +81,42 @@ def last_axis_softmax(
     return True
 
 
+def grid_sample_mode(node: NodeProto, graph: GraphProto, shapes: GraphProto, older: onnx.defs.OpSchema) -> bool:
+    """GridSample: opset 20 calls bilinear "linear" and bicubic "cubic", and samples volumes too."""
+    del graph
+    if older.since_version >= 20:
+        return True
+    rank = _rank(node.input[0], shapes)
+    if rank not in (None, 4):
+        raise Blocked(f"{describe(node)} samples {rank} dimensions; below opset 20 there are 4")
+    names = {b"linear": b"bilinear", b"cubic": b"bicubic"}
+    found = next((attribute for attribute in node.attribute if attribute.name == "mode"), None)
+    if found is not None:
+        found.s = names.get(found.s, found.s)
+    return True
+
+
+def known_values(node: NodeProto, graph: GraphProto, shapes: GraphProto, older: onnx.defs.OpSchema) -> bool:
+    """Pad, ScatterElements, ScatterND: later opsets allow more values of an attribute."""
+    del graph, shapes
+    for attribute in node.attribute:
+        since = _SINCE.get((node.op_type, attribute.name, attribute.s), 0)
+        if since > older.since_version:
+            value = attribute.s.decode("utf-8", "replace")
+            raise Blocked(f"{describe(node)} has {attribute.name}={value!r}, which came with opset {since}")
+    return False
+
+
+_SINCE = {
+    ("Pad", "mode", b"wrap"): 19,
+    ("ScatterElements", "reduction", b"max"): 18,
+    ("ScatterElements", "reduction", b"min"): 18,
+    ("ScatterND", "reduction", b"max"): 18,
+    ("ScatterND", "reduction", b"min"): 18,
+}
+"""The opset in which a value of an attribute appeared, where that is later than the attribute itself."""
+
+
 def _split_sizes(node: NodeProto, graph: GraphProto, shapes: GraphProto) -> list[int]:
     if len(node.input) > 1 and node.input[1]:
         return [int(size) for size in _constant(graph, node.input[1], node)]
@@ -120,8 +156,12 @@ _AXES = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum",
 
 DOWN_RULES: dict[str, Rule] = {
     **{f"Reduce{kind}": axes_to_attribute for kind in _AXES},
+    "GridSample": grid_sample_mode,
     "Hardmax": last_axis_softmax,
     "LogSoftmax": last_axis_softmax,
+    "Pad": known_values,
+    "ScatterElements": known_values,
+    "ScatterND": known_values,
     "Softmax": last_axis_softmax,
     "Split": split_sizes,
     "Squeeze": axes_to_attribute,
