@@ -23,7 +23,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, quantize_static
+from onnxruntime.quantization import (  # type: ignore[import-untyped]  # it ships no types
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    quantize_static,
+)
 
 from deploykit.core.runtime import open_session
 from deploykit.tasks.bev import BevTask

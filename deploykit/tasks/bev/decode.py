@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploykit.tasks.bev.bodies import CLASSES
 from deploykit.tasks.bev.geometry import RANGE_M, Floats, cell_centres
-from deploykit.tasks.bev.world import CLASSES
 
 MIN_SCORE = 0.03
 MAX_BOXES_PER_CLASS = 40

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploykit.tasks.bev.bodies import CLASSES
 from deploykit.tasks.bev.decode import Boxes
 from deploykit.tasks.bev.geometry import RANGE_M
 from deploykit.tasks.bev.scene import HIDDEN, VISIBLE, Labels
-from deploykit.tasks.bev.world import CLASSES
 from deploykit.tasks.protocol import MetricSpec
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)

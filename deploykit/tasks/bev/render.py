@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploykit.tasks.bev import geometry as g
-from deploykit.tasks.bev.world import CAR_BODY, CAR_CABIN, FOLIAGE, HOUSE, TRUCK, WALL, World
+from deploykit.tasks.bev.bodies import CAR_BODY, CAR_CABIN, FOLIAGE, HOUSE, TRUCK, WALL
+from deploykit.tasks.bev.world import World
 
 Floats = NDArray[np.float32]
 _COLUMNS = g.CAMERAS * g.IMAGE_WIDTH

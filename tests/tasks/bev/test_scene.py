@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from deploykit.tasks.bev import geometry as g
+from deploykit.tasks.bev.bodies import PLAIN, Body, Part
+from deploykit.tasks.bev.occluders import sight_blocked
 from deploykit.tasks.bev.render import draw_frame
 from deploykit.tasks.bev.scene import HIDDEN, IGNORED, VISIBLE, generate_clip, label_states
-from deploykit.tasks.bev.world import PLAIN, Body, Part, Weather, World, sight_blocked
+from deploykit.tasks.bev.world import Weather, World
 
 _HASH = """
 import hashlib
