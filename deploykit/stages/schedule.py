@@ -42,11 +42,11 @@ class Rate:
 class ScheduleParams:
     """How the segments of all networks are scheduled.
 
-    `rates` gives each network's rate by its name, `default_rate` that of the networks which it doesn't name.
-    `frames_in_flight`: how many frames of one network may be under way at once; the memory plan's shared block
-    holds one frame, so that more need as many shared blocks. `least_frames`: how many frames of each network to
-    schedule at least, so that what waits for an earlier frame shows. `longest_ms` and `most_runs` (segments times
-    frames) limit what is scheduled where the hyperperiod of the rates is longer.
+    `rates` gives each network's rate by its name, `default_rate` that of networks which it doesn't name.
+    `frames_in_flight`: how many frames of one network may be under way at once; the memory plan's shared
+    block holds one frame, so that more need as many shared blocks. `least_frames`: how many frames of each
+    network to schedule at least, so that what waits for an earlier frame shows. `longest_ms` and `most_runs`
+    (segments times frames) limit what is scheduled where the hyperperiod of the rates is longer.
     """
 
     rates: dict[str, Rate] = field(default_factory=dict)
