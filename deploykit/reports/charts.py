@@ -89,9 +89,9 @@ def hot_chart(network: NetworkView, segments: list[str]) -> Columns:
     nodes = [network.nodes[hot.index] for hot in network.hot]
     return {
         "label": [label(node.node, AXIS_LABEL_WIDTH) for node in nodes],
-        "time_ms": [compact(node.time_s * 1e3) for node in nodes],
+        "time_s": [compact(node.time_s) for node in nodes],
         "segment": [segments.index(node.segment) for node in nodes],
-        "reach_ms": compact(1.45e3 * max(node.time_s for node in nodes)),
+        "reach_s": compact(1.45 * max(node.time_s for node in nodes)),
         "note": [
             f"{units.percent(node.time_share)}, together {units.percent(hot.cumulative_share)}"
             for node, hot in zip(nodes, network.hot, strict=True)
@@ -147,8 +147,8 @@ def frames_chart(dumps: DumpsView) -> list[Columns]:
 
 
 def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:
-    """Give runs as bars in milliseconds, lanes from the top."""
-    deadlines = sorted({round(deadline.time_s * 1e3, 6) for deadline in schedule.deadlines})
+    """Give runs as bars in seconds, lanes from the top."""
+    deadlines = sorted({round(deadline.time_s, 9) for deadline in schedule.deadlines})
     shown = {bar.network for bar in schedule.bars}
     networks = [name for name in order if name in shown] + sorted(shown.difference(order))
     return {
@@ -158,12 +158,12 @@ def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:
         "networks": [label(name) for name in networks],
         "lane": [bar.lane for bar in schedule.bars],
         "network": [networks.index(bar.network) for bar in schedule.bars],
-        "start_ms": [round(bar.start_s * 1e3, 6) for bar in schedule.bars],
-        "length_ms": [round((bar.end_s - bar.start_s) * 1e3, 6) for bar in schedule.bars],
+        "start_s": [round(bar.start_s, 9) for bar in schedule.bars],
+        "length_s": [round(bar.end_s - bar.start_s, 9) for bar in schedule.bars],
         "late": [bar.late for bar in schedule.bars],
         "label": [label(bar.segment, 20) for bar in schedule.bars],
         "text": [_bar_text(bar) for bar in schedule.bars],
-        "deadlines_ms": deadlines if len(deadlines) <= DEADLINES_SHOWN else [],
+        "deadlines_s": deadlines if len(deadlines) <= DEADLINES_SHOWN else [],
     }
 
 

@@ -71,14 +71,14 @@
     const traces = segments.map((name, segment) => {
       const keep = (index) => data.segment[index] === segment;
       return {
-        type: "bar", orientation: "h", name: name, x: pick(data.time_ms, keep), y: pick(rows, keep),
+        type: "bar", orientation: "h", width: 0.76, name: name, x: pick(data.time_s, keep), y: pick(rows, keep),
         text: pick(data.note, keep), textposition: "outside", cliponaxis: false, constraintext: "none",
         textfont: { size: 11, color: colour("soft") }, marker: { color: series(segment) },
         customdata: pick(data.text, keep), hovertemplate: "%{customdata}<extra></extra>",
       };
     }).filter((trace) => trace.x.length);
     return Plotly.react(element, traces, layout(
-      axis("predicted time in ms", { side: "top", range: [0, data.reach_ms] }),
+      axis("predicted time", { side: "top", range: [0, data.reach_s], tickformat: "~s", ticksuffix: "s" }),
       axis("", { autorange: "reversed", tickmode: "array", tickvals: rows, ticktext: data.label, showgrid: false,
                  tickfont: { size: 11, family: "ui-monospace, Menlo, Consolas, monospace" } }),
       { barmode: "overlay", margin: { l: 60, r: 16, t: 44, b: 20 }, legend: { orientation: "h", x: 0, y: 0, yanchor: "top" } },
@@ -146,8 +146,8 @@
     const traces = data.networks.map((name, network) => {
       const keep = (index) => data.network[index] === network;
       return {
-        type: "bar", orientation: "h", name: name, y: pick(data.lane, keep), base: pick(data.start_ms, keep),
-        x: pick(data.length_ms, keep), width: 0.62,
+        type: "bar", orientation: "h", name: name, y: pick(data.lane, keep), base: pick(data.start_s, keep),
+        x: pick(data.length_s, keep), width: 0.62,
         text: pick(data.label, keep), textposition: "inside", insidetextanchor: "middle", textangle: 0,
         insidetextfont: { color: colour("page") }, customdata: pick(data.text, keep), hovertemplate: "%{customdata}<extra></extra>",
         marker: { color: series(network),
@@ -159,10 +159,10 @@
       traces.push({ type: "bar", x: [null], y: [null], name: "ends after its deadline",
                     marker: { color: colour("page"), line: { color: colour("bad"), width: 3 } } });
     }
-    const shapes = data.deadlines_ms.map((at) => ({ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
+    const shapes = data.deadlines_s.map((at) => ({ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
                                                     line: { color: colour("soft"), width: 1, dash: "dash" } }));
     return Plotly.react(element, traces, layout(
-      axis("ms", { rangemode: "tozero" }),
+      axis("time", { rangemode: "tozero", tickformat: "~s", ticksuffix: "s" }),
       axis("", { range: [data.lanes.length - 0.5, -0.5], tickmode: "array", tickvals: data.lanes.map((_, index) => index), ticktext: data.lanes,
                  showgrid: false }),
       { barmode: "overlay", shapes: shapes, uniformtext: { minsize: 10, mode: "hide" },
