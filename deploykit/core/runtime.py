@@ -47,7 +47,8 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.use_deterministic_compute = True
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "0")
-    if isinstance(model, Path) and _folder_bytes(model) > LARGE_MODEL_BYTES:
+    # Packed weights are summed in another order than the same weights read as an input, and take memory twice.
+    if exact or (isinstance(model, Path) and _folder_bytes(model) > LARGE_MODEL_BYTES):
         options.add_session_config_entry("session.disable_prepacking", "1")
     source = model if isinstance(model, bytes) else str(model)
     label = name or (model.name if isinstance(model, Path) else "the model")

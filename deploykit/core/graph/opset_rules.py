@@ -81,7 +81,9 @@ def last_axis_softmax(
     return True
 
 
-def grid_sample_mode(node: NodeProto, graph: GraphProto, shapes: GraphProto, older: onnx.defs.OpSchema) -> bool:
+def grid_sample_mode(
+    node: NodeProto, graph: GraphProto, shapes: GraphProto, older: onnx.defs.OpSchema
+) -> bool:
     """GridSample: opset 20 calls bilinear "linear" and bicubic "cubic", and samples volumes too."""
     del graph
     if older.since_version >= 20:

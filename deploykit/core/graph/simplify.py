@@ -15,6 +15,9 @@ over."""
 
 SLACK_BYTES = 1 << 12
 
+SKIPPED = ["eliminate_duplicate_initializer"]
+"""Weights of equal values keep their own names; the split stores their bytes once."""
+
 FOLDING: tuple[dict[str, bool | str], ...] = (
     {},
     {"tensor_size_threshold": "4KB"},
@@ -71,7 +74,7 @@ def _run_onnxsim(model: ModelProto, settings: dict[str, bool | str]) -> ModelPro
     import onnxsim  # its import takes most of a second
 
     try:
-        smaller: ModelProto = onnxsim.simplify(model, **settings)[0]
+        smaller: ModelProto = onnxsim.simplify(model, skipped_optimizers=SKIPPED, **settings)[0]
     except Exception as error:  # onnxsim raises plain RuntimeError and whatever its passes raise
         return f"onnxsim failed: {' '.join(str(error).split())[:200]}"
     return smaller

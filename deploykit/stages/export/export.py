@@ -48,6 +48,8 @@ def export_network(
         recorded = None
         if params.proof_frames:
             recorded = _record(model, author or file, clips, params, scratch)
+        else:
+            model.notices.append("not proved equal to its source: `proof_frames` is 0")
         model, equality = _improve(model, recorded, params, scratch)
         refine_shapes(model)
         model.notices += _remarks(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import numpy
 
 from deploykit.artifacts.graph import GraphInfo, TensorInfo
 from deploykit.core.dtypes import size_bytes
-from deploykit.core.errors import input_error
+from deploykit.core.errors import InputError, input_error
 from deploykit.core.graph.index import GraphIndex, node_id
 from deploykit.core.profile import ChipProfile
 
@@ -35,11 +36,23 @@ def cut_balanced(
     return [part for part, (begin, end) in enumerate(itertools.pairwise(borders)) for _ in range(begin, end)]
 
 
-def roofline_times(graph: GraphInfo, profile: ChipProfile) -> dict[str, float]:
-    """Predict each node's seconds on the chip, at the first precision that its engine offers."""
+def roofline_times(graph: GraphInfo, profile: ChipProfile, notices: list[str]) -> dict[str, float]:
+    """Predict each node's seconds on the chip, at the first precision that its engine offers.
+
+    Nodes that have no prediction (free sizes, operators of the user's own) count as nothing, with a notice.
+    """
     from deploykit.analysis.roofline import cost_nodes
 
-    return {cost.node: cost.schemes[0].time_s for cost in cost_nodes(graph, profile)}
+    try:
+        return {cost.node: cost.schemes[0].time_s for cost in cost_nodes(graph, profile)}
+    except InputError as error:
+        if not graph.nodes[1:]:
+            notices.append(f"no time is predicted, so it counts as nothing: {error}")
+            return {}
+    times: dict[str, float] = {}
+    for node in graph.nodes:
+        times |= roofline_times(dataclasses.replace(graph, nodes=(node,)), profile, notices)
+    return times
 
 
 def crossing_bytes(index: GraphIndex, graph: GraphInfo) -> list[int]:

@@ -53,10 +53,11 @@ def plan_pieces(
     profile: ChipProfile,
     params: SplitParams,
     node_time_s: Mapping[str, float] | None,
+    notices: list[str],
 ) -> tuple[Piece, ...]:
-    """Cut a graph into pieces in the order of execution. Raises InputError."""
+    """Cut a graph into pieces in the order of execution; adds to `notices`. Raises InputError."""
     _check(params)
-    parts, groups = _coarse(index, graph, profile, params, node_time_s)
+    parts, groups = _coarse(index, graph, profile, params, node_time_s, notices)
     kinds = [engine_kind(node, profile) for node in index.graph.node]
     wanted = list(kinds)
     if not params.auto:
@@ -112,13 +113,14 @@ def _coarse(
     profile: ChipProfile,
     params: SplitParams,
     node_time_s: Mapping[str, float] | None,
+    notices: list[str],
 ) -> tuple[list[int], tuple[str, ...]]:
     if params.at:
         return cut_at(index, params.at), ()
     if params.groups:
         return cut_by_groups(index, params.groups)
     if params.balance:
-        times = roofline_times(graph, profile) if node_time_s is None else node_time_s
+        times = roofline_times(graph, profile, notices) if node_time_s is None else node_time_s
         return cut_balanced(index, graph, times, parts=params.balance, slack=params.balance_slack), ()
     return [0] * len(index.graph.node), ()
 

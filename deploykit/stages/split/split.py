@@ -38,7 +38,10 @@ def split_network(
     """See `split_model`."""
     whole = load_model(workspace.folder(model.files) / model.files[0].name)
     index = GraphIndex(whole.proto.graph)
-    pieces = plan_pieces(index, model.graph, profile=profile, params=params, node_time_s=node_time_s)
+    notices: list[str] = []
+    pieces = plan_pieces(
+        index, model.graph, profile=profile, params=params, node_time_s=node_time_s, notices=notices
+    )
     with workspace.scratch() as scratch:
         segments, shared = build_segments(whole, pieces, workspace, scratch)
         partition = Partition(
@@ -50,7 +53,7 @@ def split_network(
             equality=None,
             shared_weights=shared,
         )
-        notices = [
+        notices += [
             f"weight {weight.name!r} ({weight.size_bytes} bytes) is needed by "
             f"{' and '.join(weight.segments)}; it is stored once"
             for weight in shared

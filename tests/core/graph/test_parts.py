@@ -118,7 +118,7 @@ def test_folding_stops_at_the_growth_cap_but_shape_arithmetic_is_folded() -> Non
     assert "Shape" not in ops
     large = simplified(model, 100.0)
     assert isinstance(large, OnnxModel)
-    assert [node.op_type for node in large.proto.graph.node][0] == "MatMul"
+    assert large.proto.graph.node[0].op_type == "MatMul"
 
 
 def test_a_tied_weight_is_not_stored_twice_by_folding() -> None:

@@ -148,12 +148,12 @@ def test_bounds_follow_one_after_the_other() -> None:
 
 
 def test_a_custom_operator_keeps_what_is_given_and_inference_goes_on_behind_it() -> None:
-    text = f"""<ir_version: 8, opset_import: ["" : 17, "edge.ops" : 1]>
-        g (float[1, 3, 8, 8] x) => (float[a, b, c, d] y) <float[8, 8, 1, 1] w, float[1, 8, 4, 4] b1> {{
+    text = """<ir_version: 8, opset_import: ["" : 17, "edge.ops" : 1]>
+        g (float[1, 3, 8, 8] x) => (float[a, b, c, d] y) <float[8, 8, 1, 1] w, float[1, 8, 4, 4] b1> {
         b1 = edge.ops.Pool(x)
         r = Relu(b1)
         y = GlobalAveragePool(r)
-    }}"""
+    }"""
     model = normalise(OnnxModel(parser.parse_model(text), "m.onnx"))
     tensors = summary(model).tensor
     assert tensors["r"].shape == (1, 8, 4, 4)
