@@ -27,7 +27,8 @@ def pack(problem: PackingProblem, *, node_limit: int = 4000) -> Packing:
     if not problem.rectangles:
         return Packing((), SolveBound("optimal", 0, 0, "nothing to pack"))
     parts = time_parts(problem)
-    packings = [_pack_part(_only(problem, part), node_limit) for part in parts]
+    enough = lower_bound(problem)  # a part below this height doesn't decide the peak
+    packings = [_pack_part(_only(problem, part), node_limit, enough) for part in parts]
     offsets = [0] * len(problem.rectangles)
     for part, packing in zip(parts, packings, strict=True):
         for index, offset in zip(part, packing.offsets, strict=True):
@@ -59,8 +60,8 @@ def _only(problem: PackingProblem, part: Sequence[int]) -> PackingProblem:
     return PackingProblem(tuple(problem.rectangles[index] for index in part), problem.alignment)
 
 
-def _pack_part(problem: PackingProblem, node_limit: int) -> Packing:
-    """Pack by greedy rules, then halve the gap to the bound again and again by searches at a capacity.
+def _pack_part(problem: PackingProblem, node_limit: int, enough: int) -> Packing:
+    """Pack by greedy rules, then halve the gap to the bound by searches at a capacity, down to `enough`.
 
     A capacity at which a search ends without a packing raises the bound; one at which it gives up is left
     alone. The nodes that are left in the end go to a last search, at the bound itself.
@@ -72,7 +73,7 @@ def _pack_part(problem: PackingProblem, node_limit: int) -> Packing:
     spent, tried = 0, floor - unit
     node_limit = min(node_limit, node_limit * CHEAP_COUNT**2 // len(problem.rectangles) ** 2)
     share = max(node_limit // ATTEMPTS, 1)
-    while height > floor and spent < node_limit:
+    while height > max(floor, enough) and spent < node_limit:
         at_floor = tried + unit >= height
         capacity = floor if at_floor else (max(tried, floor) + height) // (2 * unit) * unit
         left = node_limit - spent
