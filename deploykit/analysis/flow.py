@@ -23,15 +23,26 @@ class NetworkFlow:
 
     @cached_property
     def segment_of(self) -> dict[str, str]:
-        """The segment of each node, also of those inside subgraphs."""
-        return {
-            node.id: segment.name for segment in self.partition.segments for node in all_nodes(segment.graph)
-        }
+        """The segment of each node, also inside subgraphs; the first where several round a tensor."""
+        found: dict[str, str] = {}
+        for segment in self.partition.segments:
+            for node in all_nodes(segment.graph):
+                found.setdefault(node.id, segment.name)
+        return found
 
     @cached_property
     def producer(self) -> dict[str, NodeInfo]:
-        """The node that writes each tensor; what enters the network has none."""
-        return {name: node for node in self.nodes for name in node.outputs if name}
+        """The node that writes each tensor; what enters the network has none.
+
+        A quantized network rounds a crossing tensor on both sides of the joint, to the same codes under the
+        same name: the side that makes it counts.
+        """
+        found: dict[str, NodeInfo] = {}
+        for node in self.nodes:
+            for name in node.outputs:
+                if name:
+                    found.setdefault(name, node)
+        return found
 
     @cached_property
     def readers(self) -> dict[str, tuple[NodeInfo, ...]]:
