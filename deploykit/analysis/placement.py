@@ -108,7 +108,7 @@ def _claims(
             kept=arena.owner == SHARED,
         )
         for arena in arenas
-        if arena.owner not in elsewhere and arena.size_bytes
+        if arena.owner not in elsewhere
     ]
     if state:
         names = [name for buffers in state for name in (buffers.output, buffers.input)]
