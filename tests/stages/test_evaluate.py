@@ -1,0 +1,118 @@
+"""A task's metrics before and after, on a network that was made a little worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy
+import pytest
+
+from deploykit.artifacts.evaluation import Evaluation
+from deploykit.artifacts.model import Partition
+from deploykit.core.errors import InputError
+from deploykit.stages.evaluate import EvaluateParams, evaluate_task
+from deploykit.tasks.protocol import Clip, MetricSpec, Network, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stages.conftest import Bench
+
+
+@dataclass(frozen=True)
+class Level:
+    """Measures the mean output over clips of rising level; `rare` exists on the last clip alone."""
+
+    metrics: tuple[MetricSpec, ...] = (
+        MetricSpec("level", "V", "higher", "The mean output."),
+        MetricSpec("rare", "", "lower", "Defined on the last clip only."),
+    )
+
+    def calibration_clips(self, network: str, count: int) -> Iterator[Clip]:
+        yield from self.validation_clips(network, count)
+
+    def validation_clips(self, network: str, count: int) -> Iterator[Clip]:
+        for index in range(count):
+            yield Clip(str(index), ({"x": numpy.full((1, 2), float(index), numpy.float32)},))
+
+    def evaluate_clip(self, index: int, networks: Mapping[str, Network]) -> Record:
+        network = networks["net"]
+        network.reset()
+        (clip,) = list(self.validation_clips("net", index + 1))[index:]
+        return {"level": float(network(clip.frames[0])["y"].mean()), "index": index}
+
+    def summarise(self, records: Sequence[Record]) -> dict[str, float]:
+        rare = [record["level"] for record in records if record["index"] == 5]
+        mean = sum(record["level"] for record in records) / len(records)
+        return {"level": mean, "rare": rare[0] if rare else math.nan}
+
+
+def scaled(bench: Bench, factor: float) -> Partition:
+    text = "g (float[1,2] x) => (float[1,2] y) { y = Mul (x, factor) }"
+    return bench.whole(bench.model(text, factor=numpy.array(factor, numpy.float32)))
+
+
+def evaluated(bench: Bench, **options: int) -> Evaluation:
+    params = EvaluateParams(clips=6, resamples=200, **options)
+    floats, quantized = [scaled(bench, 2.0)], [scaled(bench, 1.5)]
+    return evaluate_task(floats, quantized, Level(), params=params, workspace=bench.workspace)
+
+
+def test_values_and_intervals_of_both_variants(bench: Bench) -> None:
+    found = evaluated(bench)
+    level, _ = found.metrics
+    assert (found.task, found.clips) == ("Level", 6)
+    assert (level.name, level.unit, level.better) == ("level", "V", "higher")
+    assert (level.float_value, level.quantized_value, level.difference) == (5.0, 3.75, -1.25)
+    assert level.float_low < 5.0 < level.float_high
+    assert level.difference_low == pytest.approx(
+        -0.25 * level.float_high
+    )  # paired: it is a quarter of the level
+    assert level.difference_high == pytest.approx(-0.25 * level.float_low)
+
+
+def test_a_metric_that_is_undefined_on_some_resamples_is_said(bench: Bench) -> None:
+    found = evaluated(bench)
+    rare = found.metrics[1]
+    assert (rare.float_value, rare.quantized_value, rare.difference_low) == (10.0, 7.5, -2.5)
+    (notice,) = found.notices
+    assert notice.startswith("rare is undefined on ")
+    count = int(notice.split()[4])
+    assert count == pytest.approx(200 * (5 / 6) ** 6, abs=30)
+
+
+def test_the_seed_decides_the_intervals(bench: Bench) -> None:
+    assert evaluated(bench) == evaluated(bench)
+    assert evaluated(bench).metrics[0].float_low != evaluated(bench, seed=1).metrics[0].float_low
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_nothing(make_bench: Callable[[int], Bench]) -> None:
+    assert evaluated(make_bench(1)) == evaluated(make_bench(2))
+
+
+def test_data_without_labels_gives_no_metrics(bench: Bench) -> None:
+    network = scaled(bench, 2.0)
+    found = evaluate_task(
+        [network], [network], Unlabelled(), params=EvaluateParams(), workspace=bench.workspace
+    )
+    assert (found.clips, found.metrics) == (0, ())
+    assert found.notices == ("the data has no labels: nothing to measure",)
+
+
+class Unlabelled(Level):
+    """The same data without metrics."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "metrics", ())
+
+
+def test_no_clips_is_an_error(bench: Bench) -> None:
+    network = scaled(bench, 2.0)
+    with pytest.raises(InputError, match="0 clips were asked for"):
+        evaluate_task(
+            [network], [network], Level(), params=EvaluateParams(clips=0), workspace=bench.workspace
+        )
