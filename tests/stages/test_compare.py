@@ -52,7 +52,7 @@ def test_measures_over_all_frames_and_by_frame(bench: Bench) -> None:
     assert found.sqnr_db == pytest.approx(10 * math.log10(125))
     assert found.cosine == pytest.approx(115 / math.sqrt(125 * 106))
     assert (found.max_abs, found.max_abs_index, found.nan_count) == (1.0, 3, 0)
-    assert found.sqnr_db_by_frame == (math.inf, pytest.approx(20.0))
+    assert found.sqnr_db_by_frame == pytest.approx((math.inf, 20.0))
     assert found.passed
 
 

@@ -13,7 +13,8 @@ from deploykit.artifacts.model import Partition, StatePair
 from deploykit.core.errors import InputError
 from deploykit.stages.dump import DumpParams, collect_dumps
 from deploykit.stages.precision import PrecisionParams, plan_precision
-from deploykit.stages.quantize import QuantizeParams, quantize
+from deploykit.stages.quantize import quantize
+from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.tasks.protocol import Clip
 
 if TYPE_CHECKING:

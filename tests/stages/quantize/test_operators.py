@@ -14,7 +14,8 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from deploykit.analysis.integer_operators import INTEGER_OPERATORS, weight_axis
 from deploykit.artifacts.model import Partition
 from deploykit.stages.precision import PrecisionParams, plan_precision
-from deploykit.stages.quantize import QuantizeParams, quantize
+from deploykit.stages.quantize import quantize
+from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.tasks.protocol import Clip
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from deploykit.artifacts.model import Partition, StatePair
 from deploykit.artifacts.precision import network_name
 from deploykit.core.errors import InputError
 from deploykit.stages.precision import PrecisionParams, SchemeException, plan_precision
-from deploykit.stages.quantize import QuantizeParams, quantize
+from deploykit.stages.quantize import quantize
+from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.tasks.protocol import Clip
 from deploykit.toolchains.reference import ReferenceNetwork
 
