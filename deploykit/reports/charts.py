@@ -163,6 +163,7 @@ def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:
         "late": [bar.late for bar in schedule.bars],
         "label": [label(bar.segment, 20) for bar in schedule.bars],
         "text": [_bar_text(bar) for bar in schedule.bars],
+        "first_frames_s": compact(schedule.first_frames_s),
         "deadlines_s": deadlines if len(deadlines) <= DEADLINES_SHOWN else [],
     }
 

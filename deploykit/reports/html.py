@@ -18,8 +18,8 @@ from deploykit.reports import units
 from deploykit.reports.charts import page_charts
 from deploykit.reports.views.nouns import RunView
 
-COLOURS = 6
-"""How many categorical colours `report.css` has."""
+COLOURS = 9
+"""How many categorical colours `report.css` has, besides the grey for what has none."""
 
 _FILTERS = {
     "quantity": units.quantity,
@@ -31,6 +31,7 @@ _FILTERS = {
     "metric": units.metric,
     "signed": units.signed,
     "cosine": units.cosine,
+    "rate": units.rate,
     "moment": units.moment,
     "printable": units.printable,
 }

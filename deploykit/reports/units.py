@@ -51,6 +51,11 @@ def duration(value_s: float | None) -> str:
     return f"{digits(value_s / 1e-9)} ns"
 
 
+def rate(value_per_s: float) -> str:
+    """Give a frame rate as it was asked for: 10, 29.97."""
+    return f"{value_per_s:.4g}"
+
+
 def moment(iso: str) -> str:
     """Give an ISO 8601 time to the minute, without its T."""
     time = datetime.fromisoformat(iso)

@@ -215,6 +215,10 @@ def test_the_rate_is_judged_by_frames() -> None:
     assert view.schedule is not None
     assert view.schedule.late == 1
     assert view.schedule.makespan_s == pytest.approx(22e-3)
+    assert view.schedule.first_frames_s is None  # 6 of 20 ms can be seen
+    slow = run(NetworkResults("net"), schedule=replace(schedule, horizon_ns=1_000_000_000)).schedule
+    assert slow is not None
+    assert slow.first_frames_s == pytest.approx(6.3e-3)
 
 
 def test_a_run_that_stopped_early_shows_what_there_is(results: RunResults) -> None:

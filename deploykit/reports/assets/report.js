@@ -7,7 +7,7 @@
   const config = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]] };
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-  const series = (index) => colour("c" + (index < 0 ? 5 : index % 6));
+  const series = (index) => colour("c" + (index < 0 ? 9 : index % 9));
   const pick = (values, keep) => values.filter((_, index) => keep(index));
 
   function axis(title, more) {
@@ -57,7 +57,7 @@
     }));
     const notes = data.roofs.map((roof) => ({
       x: Math.log10(roof.x[2]), y: Math.log10(roof.y[2]), text: roof.note, showarrow: false,
-      xanchor: "right", yanchor: "bottom", font: { size: 11, color: colour("soft") },
+      xanchor: "right", yanchor: "bottom", yshift: 4, font: { size: 11, color: colour("soft") },
     }));
     const log = { type: "log", exponentformat: "SI", dtick: 1 };
     return Plotly.react(element, traces, layout(
@@ -141,7 +141,8 @@
       { legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", font: { size: 11 } } }), config);
   }
 
-  function schedule(element, data) {
+  function schedule(element, data, zoomed) {
+    const thin = data.first_frames_s !== null && !zoomed; // no room for borders between bars
     element.style.height = 110 + 48 * data.lanes.length + "px";
     const traces = data.networks.map((name, network) => {
       const keep = (index) => data.network[index] === network;
@@ -151,7 +152,7 @@
         text: pick(data.label, keep), textposition: "inside", insidetextanchor: "middle", textangle: 0,
         insidetextfont: { color: colour("page") }, customdata: pick(data.text, keep), hovertemplate: "%{customdata}<extra></extra>",
         marker: { color: series(network),
-                  line: { color: pick(data.late, keep).map((late) => colour(late ? "bad" : "page")),
+                  line: { color: pick(data.late, keep).map((late) => late ? colour("bad") : thin ? series(network) : colour("page")),
                           width: pick(data.late, keep).map((late) => (late ? 3 : 1)) } },
       };
     });
@@ -162,7 +163,7 @@
     const shapes = data.deadlines_s.map((at) => ({ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
                                                     line: { color: colour("soft"), width: 1, dash: "dash" } }));
     return Plotly.react(element, traces, layout(
-      axis("time", { rangemode: "tozero", tickformat: "~s", ticksuffix: "s" }),
+      axis("time", Object.assign({ tickformat: "~s", ticksuffix: "s" }, zoomed ? { range: [0, data.first_frames_s] } : { rangemode: "tozero" })),
       axis("", { range: [data.lanes.length - 0.5, -0.5], tickmode: "array", tickvals: data.lanes.map((_, index) => index), ticktext: data.lanes,
                  showgrid: false }),
       { barmode: "overlay", shapes: shapes, uniformtext: { minsize: 10, mode: "hide" },
@@ -218,7 +219,8 @@
       draw(id("frames"), network.frames.length ? network.frames : null, frames);
       network.maps.forEach((data, place) => draw(id("map-" + place), data, map));
     });
-    draw("schedule-chart", charts.schedule, schedule);
+    draw("schedule-first", charts.schedule, schedule, true);
+    draw("schedule-chart", charts.schedule, schedule, false);
     document.documentElement.dataset.drawn = drawn;
   }
 

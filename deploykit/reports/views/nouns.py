@@ -348,10 +348,12 @@ class Deadline:
 
 @dataclass(frozen=True)
 class ScheduleView:
-    """The schedule; `late` counts runs that end after their deadline."""
+    """The schedule; `late` counts runs that end after their deadline. `first_frames_s` is a window around the
+    first frame of every network, where it is too short to be seen in the whole horizon."""
 
     feasible: bool
     horizon_s: float
+    first_frames_s: float | None
     makespan_s: float
     lower_bound_s: float
     status: str

@@ -6,6 +6,8 @@ from deploykit.artifacts.schedule import EngineUse, Schedule
 from deploykit.reports.views.nouns import Bar, Deadline, Lane, RateVerdict, ScheduleView
 
 NS = 1e-9
+READABLE_SHARE = 0.2
+"""A first frame that takes less of the horizon is shown by itself, too."""
 
 
 def schedule_view(schedule: Schedule | None) -> ScheduleView | None:
@@ -31,6 +33,7 @@ def schedule_view(schedule: Schedule | None) -> ScheduleView | None:
     return ScheduleView(
         feasible=schedule.feasible,
         horizon_s=schedule.horizon_ns * NS,
+        first_frames_s=_first_frames_s(schedule),
         makespan_s=max((run.end_ns for run in schedule.runs), default=0) * NS,
         lower_bound_s=schedule.bound.lower_bound * NS,
         status=schedule.bound.status,
@@ -59,6 +62,12 @@ def rate_verdict(schedule: Schedule | None, network: str) -> RateVerdict | None:
         worst_latency_s=timing.worst_latency_ns * NS,
         deadline_s=timing.deadline_ns * NS,
     )
+
+
+def _first_frames_s(schedule: Schedule) -> float | None:
+    end_ns = max((run.end_ns for run in schedule.runs if run.frame == 0), default=0)
+    readable = end_ns > READABLE_SHARE * schedule.horizon_ns
+    return None if readable or end_ns == 0 else 1.05 * end_ns * NS
 
 
 def _engine_label(use: EngineUse, several: bool) -> str:
