@@ -144,9 +144,11 @@ def _activations_read(flow: NetworkFlow, node: NodeInfo) -> Iterator[str]:
 
 
 def _first_frames(clips: Iterable[Clip], count: int) -> list[Clip]:
+    if count < 1:
+        raise input_error("dump.frames", f"{count} frames were asked for", "give at least 1")
     kept: list[Clip] = []
     for clip in clips:
-        if count <= 0:
+        if count == 0:
             break
         kept.append(dataclasses.replace(clip, frames=clip.frames[:count]))
         count -= len(kept[-1].frames)

@@ -12,7 +12,7 @@ from deploykit.analysis.bootstrap import Paired, paired_intervals
 from deploykit.artifacts.evaluation import Evaluation, MetricResult
 from deploykit.artifacts.model import Partition
 from deploykit.core.blob import Blob
-from deploykit.core.errors import input_error
+from deploykit.core.errors import Fault, InputError
 from deploykit.core.workspace import Workspace
 from deploykit.tasks.protocol import MetricSpec, Record, Task
 from deploykit.toolchains.reference import ReferenceNetwork
@@ -51,8 +51,13 @@ def evaluate_task(
     if not task.metrics:
         notice = "the data has no labels: nothing to measure"
         return Evaluation(kind, 0, (), (notice,))
-    if params.clips < 1:
-        raise input_error("evaluate.clips", f"{params.clips} clips were asked for", "give at least 1")
+    faults = [
+        Fault(f"evaluate.{name}", f"{value} {name} were asked for", "give at least 1")
+        for name, value in (("clips", params.clips), ("resamples", params.resamples))
+        if value < 1
+    ]
+    if faults:
+        raise InputError(*faults)
     records = list(_records(floats, quantized, task, params.clips, workspace))
     variants = [record[0] for record in records], [record[1] for record in records]
     values = [task.summarise(variant) for variant in variants]

@@ -37,7 +37,12 @@ def test_a_tiny_cosine_distance_keeps_its_digits() -> None:
 
 def test_the_same_tensor_twice() -> None:
     found = measure([1.0, -2.0], [1.0, -2.0])
-    assert (found["cosine"], found["relative_l2"], found["sqnr_db"], found["max_abs"]) == (1.0, 0.0, math.inf, 0.0)
+    assert (found["cosine"], found["relative_l2"], found["sqnr_db"], found["max_abs"]) == (
+        1.0,
+        0.0,
+        math.inf,
+        0.0,
+    )
 
 
 def test_two_zero_tensors_are_the_same() -> None:
@@ -83,12 +88,17 @@ def test_shapes_have_to_agree() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(-1e3, 1e3, width=32), st.floats(-1e3, 1e3, width=32)), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(st.floats(-1e3, 1e3, width=32), st.floats(-1e3, 1e3, width=32)), min_size=1, max_size=40
+    ),
     st.integers(0, 40),
 )
 def test_sums_of_parts_are_the_sums_of_the_whole(pairs: list[tuple[float, float]], cut: int) -> None:
     a, b = numpy.array(pairs, numpy.float64).T
-    whole, parts = difference_sums(a, b), difference_sums(a[:cut], b[:cut]).plus(difference_sums(a[cut:], b[cut:]), cut)
+    whole, parts = (
+        difference_sums(a, b),
+        difference_sums(a[:cut], b[:cut]).plus(difference_sums(a[cut:], b[cut:]), cut),
+    )
     for name in ("count", "aa", "bb", "ab", "dd", "d_ab", "abs_d", "max_abs", "nonfinite"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=1e-9)
     assert abs(b - a)[parts.max_abs_index] == whole.max_abs

@@ -59,7 +59,9 @@ def test_the_memory_does_not_grow_with_the_frames() -> None:
     observer = RangeObserver()
     for seed in range(50):
         observer.update(numpy.random.default_rng(seed).standard_normal(1000).astype(numpy.float32))
-    assert sum(value.nbytes for value in vars(observer).values() if isinstance(value, numpy.ndarray)) == 8 * BINS
+    assert (
+        sum(value.nbytes for value in vars(observer).values() if isinstance(value, numpy.ndarray)) == 8 * BINS
+    )
 
 
 @pytest.mark.parametrize("bad", [numpy.nan, numpy.inf, -numpy.inf])

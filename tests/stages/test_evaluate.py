@@ -112,7 +112,7 @@ class Unlabelled(Level):
 
 def test_no_clips_is_an_error(bench: Bench) -> None:
     network = scaled(bench, 2.0)
-    with pytest.raises(InputError, match="0 clips were asked for"):
-        evaluate_task(
-            [network], [network], Level(), params=EvaluateParams(clips=0), workspace=bench.workspace
-        )
+    params = EvaluateParams(clips=0, resamples=0)
+    with pytest.raises(InputError) as error:
+        evaluate_task([network], [network], Level(), params=params, workspace=bench.workspace)
+    assert [fault.where for fault in error.value.faults] == ["evaluate.clips", "evaluate.resamples"]

@@ -9,6 +9,7 @@ from deploykit.analysis.affine import Affine, CodeType, affine_for_range
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.model import Partition, Segment, SharedWeight
 from deploykit.artifacts.precision import Calibration, PrecisionPlan
+from deploykit.core.errors import input_error
 from deploykit.core.graph.model import OnnxModel, tensor_bytes
 from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
@@ -35,6 +36,10 @@ def quantize_network(
     workspace: Workspace,
 ) -> Partition:
     """See `deploykit.stages.quantize.quantize`."""
+    if not 50 < params.percentile <= 100:
+        raise input_error(
+            "quantize.percentile", f"{params.percentile:g} is no share above 50 and up to 100", "try 99.999"
+        )
     prepared = prepare(partition, workspace)
     placement = place(partition, plan, prepared)
     wanted = [name for name in placement.rounded if name not in placement.fixed_ranges]

@@ -384,6 +384,14 @@ def test_the_percentile_leaves_outliers_out(bench: Bench) -> None:
     assert weights_of(proto_of(bench, without))["x::scale"] == pytest.approx(6.2 / 255, rel=0.15)
 
 
+@pytest.mark.parametrize("percentile", [50.0, 100.5])
+def test_a_percentile_that_makes_no_range_is_an_error(
+    bench: Bench, backbone: Partition, percentile: float
+) -> None:
+    with pytest.raises(InputError, match=r"quantize\.percentile"):
+        quantized(bench, backbone, [], params=QuantizeParams(calibration="percentile", percentile=percentile))
+
+
 def test_per_tensor_weights_have_one_scale(bench: Bench, backbone: Partition) -> None:
     result = quantized(bench, backbone, clips_of(1, 3, 16, 16), params=QuantizeParams(per_channel=False))
     weights = weights_of(proto_of(bench, result))
