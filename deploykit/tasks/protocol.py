@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a run whose steps are all cached needs no numpy
+    from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = "NDArray[Any]"
 Frame: TypeAlias = Mapping[str, Array]
 """A network's inputs by name; inputs that are state are left out."""
 
