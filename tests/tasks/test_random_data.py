@@ -21,7 +21,10 @@ FLAG = InputContract("flag", (64,), dtype="bool")
 
 def task(**options: Any) -> Task:
     return make_task(
-        "random", options, {"net": (IMAGE, IDS, MASK, SPEED, NOISE, FLAG), "b": (NOISE,), "c": (NOISE,)}, Path()
+        "random",
+        options,
+        {"net": (IMAGE, IDS, MASK, SPEED, NOISE, FLAG), "b": (NOISE,), "c": (NOISE,)},
+        Path(),
     )
 
 
