@@ -15,7 +15,7 @@ class QuantizeParams:
     have one scale for each output channel, else one for all.
     """
 
-    calibration: Literal["minmax", "percentile"] = "minmax"
+    calibration: Literal["minmax", "percentile"] = "percentile"
     percentile: float = 99.999
     activation_type: Literal["int8", "uint8"] = "int8"
     per_channel: bool = True
