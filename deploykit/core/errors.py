@@ -47,6 +47,10 @@ class InputError(DeploykitError):
         self.faults = faults
         super().__init__("\n".join(str(fault) for fault in faults))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[Fault, ...]]:
+        """Keep the faults when a worker process hands the error over."""
+        return type(self), self.faults
+
 
 class EnvironmentFault(DeploykitError):
     """The machine cannot do what was asked: disk full, folder read-only, program missing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pytest
 
 from deploykit.artifacts.evaluation import Evaluation
 from deploykit.artifacts.model import Partition
-from deploykit.core.errors import InputError
+from deploykit.core.errors import Fault, InputError
 from deploykit.stages.evaluate import EvaluateParams, evaluate_task
 from deploykit.tasks.protocol import Clip, MetricSpec, Network, Record
 
@@ -116,3 +117,9 @@ def test_no_clips_is_an_error(bench: Bench) -> None:
     with pytest.raises(InputError) as error:
         evaluate_task([network], [network], Level(), params=params, workspace=bench.workspace)
     assert [fault.where for fault in error.value.faults] == ["evaluate.clips", "evaluate.resamples"]
+
+
+def test_an_input_error_of_a_worker_keeps_its_faults() -> None:
+    error = InputError(Fault("here", "wrong", "mend it"), Fault("there", "wrong too"))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.faults, str(copy)) == (error.faults, str(error))
