@@ -1,6 +1,6 @@
 """Pack the published lifetimes of minimalloc and idealloc, and state the gap to the lower bound.
 
-    DEPLOYKIT_GOLDEN=... python benchmarks/memory_instances.py [--nodes 4000]
+    DEPLOYKIT_GOLDEN=... python benchmarks/memory_instances.py [--nodes 8000]
 
 The instances aren't part of this project: the folder needs minimalloc/*.csv and lifetimes/*.csv, each with
 the columns lower, upper and size. The last line is JSON.
@@ -25,7 +25,7 @@ from deploykit.solve.memory.validate import packing_faults
 def main() -> int:
     """Print a row an instance; fails where a packing is invalid."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=4000, help="the search's limit, as `search_nodes`")
+    parser.add_argument("--nodes", type=int, default=8000, help="the search's limit, as `search_nodes`")
     nodes = parser.parse_args().nodes
     golden = Path(os.environ.get("DEPLOYKIT_GOLDEN", ""))
     files = sorted([*golden.glob("minimalloc/*.csv"), *golden.glob("lifetimes/*.csv")])

@@ -36,7 +36,7 @@ class MemoryParams:
     alignment_bytes: int = 0
     in_place: bool = True
     concat_views: bool = True
-    search_nodes: int = 4000
+    search_nodes: int = 8000
 
 
 PARAMS = MemoryParams

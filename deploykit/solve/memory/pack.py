@@ -16,8 +16,11 @@ CHEAP_COUNT = 400
 ATTEMPTS = 8
 """Into how many attempts at a capacity the search's nodes are divided."""
 
+FINEST = 200
+"""Capacities are halved down to this part of the bound."""
 
-def pack(problem: PackingProblem, *, node_limit: int = 4000) -> Packing:
+
+def pack(problem: PackingProblem, *, node_limit: int = 8000) -> Packing:
     """Give offsets of a low peak, with the bound on any packing.
 
     The same problem and limit give the same offsets: work is counted in nodes, never in seconds. Parts that
@@ -63,29 +66,29 @@ def _only(problem: PackingProblem, part: Sequence[int]) -> PackingProblem:
 def _pack_part(problem: PackingProblem, node_limit: int, enough: int) -> Packing:
     """Pack by greedy rules, then halve the gap to the bound by searches at a capacity, down to `enough`.
 
-    A capacity at which a search ends without a packing raises the bound; one at which it gives up is left
-    alone. The nodes that are left in the end go to a last search, at the bound itself.
+    The first search is at the bound itself, and so is the last, with all nodes that are left. A capacity at
+    which a search ends without a packing raises the bound; one at which it gives up is left alone.
     """
     unit = problem.alignment
     floor = lower_bound(problem)
     offsets, method = greedy_portfolio(problem, floor)
     height = peak(problem, offsets)
-    spent, tried = 0, floor - unit
     node_limit = min(node_limit, node_limit * CHEAP_COUNT**2 // len(problem.rectangles) ** 2)
-    share = max(node_limit // ATTEMPTS, 1)
+    spent, tried = 0, floor - unit
+    capacity, share = floor, node_limit // ATTEMPTS
     while height > max(floor, enough) and spent < node_limit:
-        at_floor = tried + unit >= height
-        capacity = floor if at_floor else (max(tried, floor) + height) // (2 * unit) * unit
-        left = node_limit - spent
-        outcome = fit(problem, capacity, node_limit=left if at_floor else min(share, left))
-        spent += outcome.nodes
+        outcome = fit(problem, capacity, node_limit=min(share, node_limit - spent))
+        spent += max(outcome.nodes, 1)
         if outcome.status == "found":
             offsets, method = outcome.offsets, "search from the bottom up"
             height = peak(problem, offsets)
-            continue
-        tried = max(tried, capacity)
+        else:
+            tried = max(tried, capacity)
         if outcome.status == "none":
-            floor = capacity + unit
+            floor = max(floor, capacity + unit)
+        capacity = (tried + height) // (2 * unit) * unit
+        if height - tried <= max(unit, floor // FINEST):  # little is left between: all the rest on the bound
+            capacity, share = floor, node_limit
     return Packing(
         offsets, SolveBound("optimal" if height == floor else "feasible", height, floor, method, spent)
     )

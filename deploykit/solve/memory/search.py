@@ -22,7 +22,7 @@ from deploykit.solve.memory.problem import PackingProblem
 
 Ints: TypeAlias = NDArray[Any]
 
-ORDERS = ("WAT", "TAW", "TWA", "ATW", "AWT", "WTA")
+ORDERS = ("TAW", "TWA", "WAT", "ATW", "AWT", "WTA")
 """Whom to try first among equals: by width (time slices), area, and total (its fullest slice)."""
 
 
