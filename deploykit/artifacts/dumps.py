@@ -9,9 +9,9 @@ from deploykit.core.blob import Blob
 
 @dataclass(frozen=True)
 class DumpedTensor:
-    """One tensor over all frames of one clip set: a C-ordered `.npy` of shape (frames, *shape), float32 or the
-    tensor's own type. `name` is the network's own name of it, the same in the float and the quantized run.
-    `node` is "" for what enters the network. `inputs` are the activations that the node reads."""
+    """One tensor over all frames of one clip set: a C-ordered `.npy` of shape (frames, *shape), float32 or
+    the tensor's own type. `name` is the network's own name of it, the same in the float and the quantized
+    run. `node` is "" for what enters the network. `inputs` are the activations that the node reads."""
 
     name: str
     node: str
@@ -24,9 +24,9 @@ class DumpedTensor:
 
 @dataclass(frozen=True)
 class DumpSet:
-    """Dumps of one network in execution order. `clips` gives each clip's frame count, in order; `left_out` names
-    the tensors that exist but were not dumped (excluded by pattern, or no tensor of one shape in every frame).
-    `state` holds (output, input) pairs: what a frame writes and the next one reads."""
+    """Dumps of one network in execution order. `clips` gives each clip's frame count, in order; `left_out`
+    names the tensors that exist but were not dumped (excluded by pattern, or no tensor of one shape in
+    every frame). `state` holds (output, input) pairs: what a frame writes and the next one reads."""
 
     network: str
     label: str
@@ -42,8 +42,8 @@ class TensorDifference:
 
     cosine in [-1, 1]; relative_l2 = |b - a| / |a|; sqnr_db = 20 log10(|a| / |b - a|), infinite where equal;
     max_abs with its flat index in (frames, *shape). NaN where a side is all zero and the measure undefined.
-    `nan_count` counts the places where either side is NaN or infinite; they are left out of the other measures.
-    `reason` says which tolerance a tensor that did not pass exceeds.
+    `nan_count` counts the places where either side is NaN or infinite; they are left out of the other
+    measures. `reason` says which tolerance a tensor that did not pass exceeds.
     """
 
     name: str
@@ -62,7 +62,8 @@ class TensorDifference:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A small picture of where a tensor differs: mean |difference| over channels and frames, `rows` x `columns`."""
+    """A small picture of where a tensor differs: mean |difference| over channels and frames, `rows` x
+    `columns`."""
 
     tensor: str
     rows: int

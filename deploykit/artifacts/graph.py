@@ -34,7 +34,8 @@ class TensorInfo:
 class NodeInfo:
     """One operation. `id` is stable and unique in the model, also across subgraphs; "" is an absent input.
 
-    `name` is the node's own name in the ONNX file, for people and for patterns; it is unique too, but may change.
+    `name` is the node's own name in the ONNX file, for people and for patterns; it is unique too, but may
+    change.
     """
 
     id: str

@@ -10,10 +10,11 @@ from deploykit.core.bounds import SolveBound
 
 @dataclass(frozen=True)
 class Buffer:
-    """A block of an arena: half-open bytes [offset_bytes, offset_bytes + size_bytes), alive over the half-open
-    step interval [first_step, end_step). Steps are node indices in a segment's arena and segment indices in
-    the shared one. `tensors` share it, by in-place use or as aliases (Reshape ...); `inner_offsets_bytes` says where
-    each starts inside the block (empty: all at 0), which only the views of a Concat need."""
+    """A block of an arena: half-open bytes [offset_bytes, offset_bytes + size_bytes), alive over the
+    half-open step interval [first_step, end_step). Steps are node indices in a segment's arena and segment
+    indices in the shared one. `tensors` share it, by in-place use or as aliases (Reshape ...);
+    `inner_offsets_bytes` says where each starts inside the block (empty: all at 0), which only the views of
+    a Concat need."""
 
     tensors: tuple[str, ...]
     size_bytes: int
@@ -28,8 +29,8 @@ class Arena:
     """One block of memory. `owner` is a segment's name, or "shared" for what crosses segments and for the
     network's inputs and outputs.
 
-    `bound` is in bytes: the objective is the arena's size, the lower bound that of any packing of its buffers.
-    `unplanned_bytes` is what the same tensors take when each has memory of its own.
+    `bound` is in bytes: the objective is the arena's size, the lower bound that of any packing of its
+    buffers. `unplanned_bytes` is what the same tensors take when each has memory of its own.
     """
 
     owner: str
@@ -57,9 +58,9 @@ class StateBuffers:
 class MemoryPlan:
     """All memory of one network on one chip.
 
-    `placement` says for each arena (by owner), and for "state" where there is some, whether it fits on the chip
-    ("sram") or not ("dram"). `state_bytes` counts both halves. `unsized` are tensors whose size nobody knows: they
-    are in no arena, so the plan is incomplete where it isn't empty.
+    `placement` says for each arena (by owner), and for "state" where there is some, whether it fits on the
+    chip ("sram") or not ("dram"). `state_bytes` counts both halves. `unsized` are tensors whose size nobody
+    knows: they are in no arena, so the plan is incomplete where it isn't empty.
     """
 
     network: str

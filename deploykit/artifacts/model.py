@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from deploykit.core.blob import Blob
 from deploykit.artifacts.graph import GraphInfo, TensorInfo
+from deploykit.core.blob import Blob
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Segment:
     """A piece of a network that runs on one engine as one unit.
 
     `files[0]` is its ONNX file; further files are external data that lie beside it. Tensor names are those of
-    the whole network: an output of one segment and an input of another with the same name are the same tensor.
-    `engine` is the kind that it is meant for ("npu", "cpu", "gpu" ...), `reason` the sentence that says why.
+    the whole network: an output of one segment and an input of another with the same name are the same
+    tensor. `engine` is the kind that it is meant for ("npu", "cpu", "gpu" ...), `reason` the sentence that
+    says why.
     """
 
     name: str

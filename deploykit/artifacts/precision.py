@@ -60,12 +60,14 @@ class Calibration:
 
 
 HELPER_SUFFIXES = ("::float", "::codes", "::rounded", "::scale", "::zero_point")
-"""How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its name:
+"""How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its
+name:
 
     t             the value that its readers see: for an int8 tensor (codes - zero point) * scale
     t::float      what the operator gave, before it was rounded to codes
     t::codes      the integers that the chip stores
-    t::rounded    the same as `t` of an int8 tensor, where `t` itself has to stay float: an input of the graph, or a
+    t::rounded    the same as `t` of an int8 tensor, where `t` itself has to stay float: an input of the
+    graph, or a
                   float tensor that an int8 node reads
 """
 

@@ -41,7 +41,10 @@ class NetworkResults:
 
 @dataclass(frozen=True)
 class RunResults:
-    """A whole run. `started` is an ISO 8601 time, `versions` pairs a program with its version."""
+    """A whole run. `started` is an ISO 8601 time, `versions` pairs a program with its version.
+
+    `data_notice` is what has to be said wherever a figure depends on the data ("" for real data).
+    """
 
     pipeline: str
     chip: ChipProfile
@@ -51,3 +54,4 @@ class RunResults:
     steps: tuple[StepLine, ...]
     started: str
     versions: tuple[tuple[str, str], ...]
+    data_notice: str = ""

@@ -9,7 +9,8 @@ from deploykit.core.bounds import SolveBound
 
 @dataclass(frozen=True)
 class ScheduledRun:
-    """One segment of one frame on one engine, over the half-open interval [start_ns, end_ns) from time zero."""
+    """One segment of one frame on one engine, over the half-open interval [start_ns, end_ns) from time
+    zero."""
 
     network: str
     segment: str
@@ -41,8 +42,8 @@ class EngineUse:
 class NetworkTiming:
     """How one network keeps its rate: worst frame of those that are shown.
 
-    `alone_ns` is a frame's latency on an empty chip, `worst_latency_ns` from release to the end of the last segment,
-    `worst_lateness_ns` what that exceeds the deadline by (0 where no frame is late).
+    `alone_ns` is a frame's latency on an empty chip, `worst_latency_ns` from release to the end of the last
+    segment, `worst_lateness_ns` what that exceeds the deadline by (0 where no frame is late).
     """
 
     network: str
@@ -59,8 +60,9 @@ class NetworkTiming:
 class Schedule:
     """All runs over `horizon_ns`, in order of start; `bound` is on the makespan in ns.
 
-    Deadlines are those of whole frames. `hyperperiod_ns` is the time after which the releases repeat; where the horizon
-    is shorter, the notices say so. `feasible`: no run is late and no engine needs more than all of its time.
+    Deadlines are those of whole frames. `hyperperiod_ns` is the time after which the releases repeat; where
+    the horizon is shorter, the notices say so. `feasible`: no run is late and no engine needs more than all
+    of its time.
     """
 
     chip: str

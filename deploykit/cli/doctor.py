@@ -43,7 +43,12 @@ def _machine() -> Iterator[tuple[bool, str]]:
 
 
 def _packages() -> Iterator[tuple[bool, str]]:
-    for requirement in metadata.requires("deploykit") or ():
+    try:
+        requirements = metadata.requires("deploykit") or ()
+    except metadata.PackageNotFoundError:
+        yield False, "deploykit runs from its source, without being installed: pip install -e ."
+        requirements = ()
+    for requirement in requirements:
         name = requirement.split(";")[0].split(">")[0].split("=")[0].split("<")[0].strip()
         if "extra ==" in requirement:
             continue

@@ -39,6 +39,8 @@ def show_runs(runs: Sequence[PipelineRun], form: str) -> None:
     for run in runs:
         print_run(run_view(run.results), console)
         print(_steps_line(run.results.steps, run.manifest.seconds))
+        if run.results.data_notice:
+            print(f"note: {run.results.data_notice}")
         for finding in run.findings:
             print(f"finding: {finding}")
         print(f"report: {_short(run.report_path)}")

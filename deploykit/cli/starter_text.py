@@ -20,7 +20,7 @@ def _head(starter: Starter) -> Iterator[str]:
     yield f"chip: {starter.chip}  # `deploykit profile list` shows the others"
     yield ""
     if starter.data_kind == "random":
-        yield "# Random data lets everything run, but its ranges are not those of real frames: a network that was"
+        yield "# Random data lets all run, but its ranges are not those of real frames: a network that was"
         yield "# quantized on it is not to be trusted. Before you judge accuracy, put real frames here:"
         yield "# {kind: images, path: FOLDER}, or {kind: arrays, path: FOLDER} with .npy or .npz files."
         yield "task: {kind: random}"

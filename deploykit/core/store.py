@@ -133,6 +133,7 @@ def disk_faults(folder: Path) -> Iterator[None]:
     reasons = {
         errno.ENOSPC: ("no space left on the disk", free),
         errno.EDQUOT: ("the disk quota is used up", free),
+        errno.EFBIG: ("the file would be larger than allowed here", elsewhere),
         errno.EROFS: ("the file system is read-only", elsewhere),
         errno.EACCES: ("this may not be written", elsewhere),
         errno.EPERM: ("this may not be written", elsewhere),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import deploykit
+from deploykit.artifacts.contract import InputContract
 from deploykit.core.codec import to_plain
-from deploykit.core.errors import input_error
+from deploykit.core.packages import package_file
 from deploykit.core.profile import ChipProfile
 from deploykit.core.yaml_file import Document
 from deploykit.pipeline.config import PipelineConfig
@@ -55,13 +55,25 @@ class Context:
         """All steps in order."""
         return pipeline_steps(tuple(self.config.networks), STAGES)
 
+    @property
+    def task_kind(self) -> str:
+        """The task's kind, as the YAML names it."""
+        return str(self.config.core.task["kind"])
+
+    @property
+    def data_notice(self) -> str:
+        """What has to be said wherever a figure depends on the data; "" for real data."""
+        from deploykit.tasks import TASKS
+
+        return TASKS[self.task_kind].notice if self.task_kind in TASKS else ""
+
     @cached_property
     def task(self) -> Any:
         """The task, made when the first step needs it."""
         from deploykit.tasks import make_task
 
         kind, options = self._task_parts
-        contracts = {name: network.core.contracts for name, network in self.config.networks.items()}
+        contracts = {name: self._fed(name) for name in self.config.networks}
         return make_task(kind, options, contracts=contracts, folder=self.folder)
 
     def source(self, network: str) -> Path | None:
@@ -73,18 +85,9 @@ class Context:
         text = self.config.networks[network].core.source
         if not text:
             return None
-        if not text.startswith("package:"):
-            return self.folder / text
-        package, _, inner = text.removeprefix("package:").partition("/")
-        where = self.document.place(("networks", network, "source"))
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise input_error(where, f"the package {package!r} is not installed", f"pip install {package}")
-        root = Path(spec.submodule_search_locations[0]).resolve()
-        found = (root / inner).resolve()
-        if root not in found.parents:
-            raise input_error(where, f"{inner!r} leaves the folder of the package {package!r}")
-        return found
+        if text.startswith("package:"):
+            return package_file(text, self.document.place(("networks", network, "source")))
+        return self.folder / text
 
     def clips(self, step: Step) -> ClipSource | tuple[()]:
         """Give the clips that a network step reads."""
@@ -114,6 +117,12 @@ class Context:
             data=self._data(step) if stage.data != "none" else None,
             tools=dict(self.versions),
         )
+
+    def _fed(self, network: str) -> tuple[InputContract, ...]:
+        """Give the contracts of the inputs that data feeds: all but state."""
+        config = self.config.networks[network]
+        state = {pair.input for pair in config.options["export"].state}
+        return tuple(contract for contract in config.core.contracts if contract.name not in state)
 
     @property
     def _task_parts(self) -> tuple[str, dict[str, Any]]:

@@ -30,7 +30,10 @@ def _findings(results: RunResults) -> Iterator[str]:
     schedule = results.schedule
     if schedule is not None and not schedule.feasible:
         late = sorted({run.network for run in schedule.runs if run.late})
-        yield f"schedule: {', '.join(late)} misses its deadline on {results.chip.name}"
+        if late:
+            yield f"schedule: {', '.join(late)} misses its deadline on {results.chip.name}"
+        for notice in schedule.notices if not late else ():
+            yield f"schedule: {notice}"
 
 
 def _few(names: tuple[str, ...], most: int = 3) -> str:

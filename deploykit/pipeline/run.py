@@ -138,7 +138,12 @@ def locked(store: Store) -> Iterator[None]:
 
     holder = store.root / "lock.holder"
     with disk_faults(store.root):
-        store.root.mkdir(parents=True, exist_ok=True)
+        try:
+            store.root.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+            raise EnvironmentFault(
+                f"{store.root}: cannot be made: {error.strerror}; name another --workspace"
+            ) from None
         lock = FileLock(store.root / "lock", timeout=0)
         try:
             lock.acquire()
@@ -200,6 +205,7 @@ def _results(context: Context, artifacts: Artifacts, state: RunState, started: s
         steps=tuple(StepLine(step.step, step.state, step.seconds, step.why) for step in state.outcomes),
         started=started,
         versions=context.versions,
+        data_notice=context.data_notice,
     )
 
 

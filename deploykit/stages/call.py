@@ -29,8 +29,8 @@ class StageCall:
     """One step's inputs. A stage's function never sees this: its own signature is the interface.
 
     `inputs` maps each step that the stage reads to its artifact; for a stage of the whole pipeline, to a
-    tuple with one artifact a network, in the order of `networks`. `profile`, `clips`, `task` and `source` are set
-    where the stage's entry in `STAGES` asks for them.
+    tuple with one artifact a network, in the order of `networks`. `profile`, `clips`, `task` and `source`
+    are set where the stage's entry in `STAGES` asks for them.
     """
 
     networks: tuple[str, ...]
@@ -40,6 +40,7 @@ class StageCall:
     profile: ChipProfile
     clips: ClipSource | tuple[()] = ()
     task: Task | None = None
+    task_kind: str = ""
     source: Path | None = None
 
     @property

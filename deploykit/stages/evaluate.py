@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploykit.analysis.bootstrap import Paired, paired_intervals
 from deploykit.artifacts.evaluation import Evaluation, MetricResult
 from deploykit.artifacts.model import Partition
 from deploykit.core.blob import Blob
@@ -18,6 +17,7 @@ from deploykit.tasks.protocol import MetricSpec, Record, Task
 from deploykit.toolchains.reference import ReferenceNetwork
 
 if TYPE_CHECKING:
+    from deploykit.analysis.bootstrap import Paired
     from deploykit.stages.call import StageCall
 
 
@@ -39,15 +39,15 @@ def evaluate_task(
     quantized: Sequence[Partition],
     task: Task,
     *,
+    kind: str,
     params: EvaluateParams,
     workspace: Workspace,
 ) -> Evaluation:
-    """Run the same clips through both variants of all networks and compare the task's metrics.
+    """Run the same clips through both variants of all networks and compare the metrics of a task of a kind.
 
     Clips are spread over `workspace.workers` processes; the result does not depend on their number. A
     metric that is undefined on a resample is left out there; where that happens, a notice says how often.
     """
-    kind = type(task).__name__
     if not task.metrics:
         notice = "the data has no labels: nothing to measure"
         return Evaluation(kind, 0, (), (notice,))
@@ -69,6 +69,8 @@ def evaluate_task(
 def _intervals(
     task: Task, variants: tuple[Sequence[Record], Sequence[Record]], params: EvaluateParams
 ) -> dict[str, Paired]:
+    from deploykit.analysis.bootstrap import paired_intervals  # pulls numpy in: only when the step runs
+
     first, second = variants
     return paired_intervals(
         len(first),
@@ -202,4 +204,5 @@ def run(call: StageCall) -> Evaluation:
     """Run the stage for the pipeline."""
     assert call.task is not None
     floats, quantized = call.inputs["split"], call.inputs["quantize"]
-    return evaluate_task(floats, quantized, call.task, params=call.params, workspace=call.workspace)
+    kind, params, workspace = call.task_kind, call.params, call.workspace
+    return evaluate_task(floats, quantized, call.task, kind=kind, params=params, workspace=workspace)

@@ -41,7 +41,10 @@ def test_a_folder_shows_blobs_under_their_names(tmp_path: Path) -> None:
     store = Store(tmp_path)
     blobs = (kept(store, "m.onnx", b"graph"), kept(store, "m.bin", b"data"))
     folder = store.folder(blobs)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"m.onnx": b"graph", "m.bin": b"data"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "m.onnx": b"graph",
+        "m.bin": b"data",
+    }
     assert store.folder(blobs) == folder
 
 
@@ -94,7 +97,9 @@ def test_a_writer_that_is_killed_leaves_the_old_file_whole(tmp_path: Path) -> No
     assert not (tmp_path / "tmp").exists()
 
 
-@pytest.mark.parametrize(("number", "expected"), [(28, "no space left"), (30, "read-only"), (13, "may not be written")])
+@pytest.mark.parametrize(
+    ("number", "expected"), [(28, "no space left"), (30, "read-only"), (13, "may not be written")]
+)
 def test_what_the_disk_refuses_is_told_in_one_sentence(tmp_path: Path, number: int, expected: str) -> None:
     with pytest.raises(EnvironmentFault, match=expected), disk_faults(tmp_path):
         raise OSError(number, os.strerror(number), str(tmp_path / "file"))

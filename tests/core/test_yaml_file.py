@@ -64,13 +64,17 @@ def test_every_fault_is_told_at_once_with_its_place_and_the_nearest_name(tmp_pat
     assert "chip.yaml:1:1: title: this key is missing" in found
     assert "chip.yaml:1:1: titel: unknown key, did you mean 'title'?" in found
     assert "chip.yaml:4:5: engines.0.kind: 'ncu' is not allowed: input should be 'npu' or 'cpu'" in found
-    assert any(fault.startswith("chip.yaml:5:5: engines.0.count: input should be a valid integer") for fault in found)
+    assert any(
+        fault.startswith("chip.yaml:5:5: engines.0.count: input should be a valid integer") for fault in found
+    )
     assert "chip.yaml:6:6: engines.1.nam: unknown key, did you mean 'name'?" in found
     assert len(found) == 6  # and engines.1.name is missing
 
 
 def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path) -> None:
-    assert faults(written(tmp_path, "title: a\ntitle: b\n")) == ["chip.yaml:2:1: title: this key stands twice"]
+    assert faults(written(tmp_path, "title: a\ntitle: b\n")) == [
+        "chip.yaml:2:1: title: this key stands twice"
+    ]
 
 
 @pytest.mark.parametrize(

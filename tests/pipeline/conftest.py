@@ -26,6 +26,8 @@ from deploykit.pipeline.steps import Selection
 from deploykit.stages import Stage
 from deploykit.stages.call import StageCall
 
+EVERYTHING = Selection()
+
 
 @dataclass(frozen=True)
 class Number:
@@ -97,7 +99,12 @@ class Bench:
         }
         npu = EngineProfile("npu", "npu", 1, {"w8a8": Quantity(1e12)}, ("*",))
         chip = ChipProfile(
-            "chip", "Chip", (npu,), "npu", DramProfile(Quantity(self.bandwidth)), OnChipProfile(Quantity(None))
+            "chip",
+            "Chip",
+            (npu,),
+            "npu",
+            DramProfile(Quantity(self.bandwidth)),
+            OnChipProfile(Quantity(None)),
         )
         return Context(
             name="test",
@@ -108,7 +115,7 @@ class Bench:
             digests=FileDigests.load(self.store),
         )
 
-    def run(self, selection: Selection = Selection()) -> tuple[Artifacts, RunState]:
+    def run(self, selection: Selection = EVERYTHING) -> tuple[Artifacts, RunState]:
         state = RunState()
         artifacts = run_steps(
             self.context(),
@@ -120,11 +127,13 @@ class Bench:
         )
         return artifacts, state
 
-    def states(self, selection: Selection = Selection()) -> dict[str, str]:
+    def states(self, selection: Selection = EVERYTHING) -> dict[str, str]:
         return {outcome.step: outcome.state for outcome in self.run(selection)[1].outcomes}
 
 
-def stage_module(params: type[Any], function: Callable[[StageCall], Any], bench: Bench) -> types.SimpleNamespace:
+def stage_module(
+    params: type[Any], function: Callable[[StageCall], Any], bench: Bench
+) -> types.SimpleNamespace:
     def run(call: StageCall) -> Any:
         bench.calls.append(function.__name__)
         return function(call)
@@ -136,7 +145,9 @@ def stage_module(params: type[Any], function: Callable[[StageCall], Any], bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path)
     monkeypatch.setattr(context_module, "STAGES", STAGES)
-    monkeypatch.setattr(context_module, "_external_files", lambda model: ())  # these sources are no ONNX files
+    monkeypatch.setattr(
+        context_module, "_external_files", lambda model: ()
+    )  # these sources are no ONNX files
     for name, (params, function) in MODULES.items():
         monkeypatch.setitem(sys.modules, f"deploykit.stages.{name}", stage_module(params, function, made))
     (tmp_path / "a.txt").write_text("3")

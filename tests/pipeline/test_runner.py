@@ -32,20 +32,26 @@ class BenchLike(Protocol):
     def states(self, selection: Selection = ...) -> dict[str, str]: ...
 
 
+def made(artifacts: Artifacts, step: str) -> Any:
+    value = artifacts.get(step)
+    assert value is not None
+    return value
+
+
 def whys(state: RunState) -> dict[str, str]:
     return {outcome.step: outcome.why for outcome in state.outcomes}
 
 
 def test_the_first_run_does_all_and_the_second_nothing(bench: BenchLike) -> None:
     artifacts, state = bench.run()
-    assert artifacts.get("total").value == 3 * 2 + 5 * 2
+    assert made(artifacts, "total").value == 3 * 2 + 5 * 2
     assert [outcome.step for outcome in state.outcomes] == ALL
     assert set(whys(state).values()) == {"never run here"}
     bench.calls.clear()
     artifacts, state = bench.run()
     assert bench.calls == []
     assert {outcome.state for outcome in state.outcomes} == {"cached"}
-    assert artifacts.get("total").value == 16
+    assert made(artifacts, "total").value == 16
 
 
 def test_a_changed_option_runs_what_depends_on_it_and_says_so(bench: BenchLike) -> None:
@@ -53,7 +59,7 @@ def test_a_changed_option_runs_what_depends_on_it_and_says_so(bench: BenchLike) 
     bench.factors["b"] = 3.0
     bench.calls.clear()
     artifacts, state = bench.run()
-    assert artifacts.get("total").value == 3 * 2 + 5 * 3
+    assert made(artifacts, "total").value == 3 * 2 + 5 * 3
     assert bench.calls == ["scale", "add_up"]
     assert whys(state)["b.scale"] == "params.factor: 2.0 -> 3.0"
     assert whys(state)["total"] == "b.scale gave another result"
@@ -65,7 +71,7 @@ def test_a_changed_file_is_seen_and_a_touched_one_is_not(bench: BenchLike) -> No
     assert set(bench.states().values()) == {"cached"}
     (bench.folder / "a.txt").write_text("4")
     artifacts, state = bench.run()
-    assert artifacts.get("total").value == 18
+    assert made(artifacts, "total").value == 18
     assert whys(state)["a.number"] == "a.txt changed"
     assert whys(state)["b.number"] == "unchanged"
 
@@ -90,7 +96,7 @@ def test_the_profile_counts_only_where_a_stage_reads_it(bench: BenchLike) -> Non
 
 def test_a_file_that_left_the_cache_is_made_again(bench: BenchLike) -> None:
     artifacts, _ = bench.run()
-    bench.store.path(artifacts.get("a.number").file).unlink()
+    bench.store.path(made(artifacts, "a.number").file).unlink()
     _, state = bench.run()
     assert [outcome.step for outcome in state.outcomes if outcome.state == "ran"] == ["a.number"]
     assert whys(state)["a.number"] == "its files are gone from the cache"
@@ -101,7 +107,9 @@ def test_a_range_runs_its_steps_alone(bench: BenchLike) -> None:
     assert states == {**dict.fromkeys(ALL, "ran"), "total": "skipped"}
     assert bench.states(Selection(first="total"))["total"] == "ran"
     bench.factors["a"] = 7.0
-    with pytest.raises(InputError, match=r"total: it reads a\.scale, which the cache lacks or holds for other"):
+    with pytest.raises(
+        InputError, match=r"total: it reads a\.scale, which the cache lacks or holds for other"
+    ):
         bench.run(Selection(only=("total",)))
     assert bench.states(Selection(only=("a.scale",)))["a.scale"] == "ran"
 
@@ -134,7 +142,7 @@ def test_a_failed_step_is_not_cached(bench: BenchLike) -> None:
         bench.run()
     assert bench.calls == ["read_number"]
     (bench.folder / "b.txt").write_text("5")
-    assert bench.run()[0].get("total").value == 16
+    assert made(bench.run()[0], "total").value == 16
 
 
 def test_a_plan_says_why_and_writes_nothing(bench: BenchLike) -> None:
@@ -171,17 +179,19 @@ def _try_to_lock(bench: BenchLike) -> None:
 
 
 @pytest.mark.parametrize("moment", range(12))
-def test_a_run_that_is_killed_at_any_write_ends_the_same_when_run_again(bench: BenchLike, moment: int) -> None:
+def test_a_run_that_is_killed_at_any_write_ends_the_same_when_run_again(
+    bench: BenchLike, moment: int
+) -> None:
     child = multiprocessing.get_context("fork").Process(target=_run_until_killed, args=(bench, moment))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
     with locked(bench.store):
         artifacts, state = bench.run()
-    assert artifacts.get("total").value == 16
+    assert made(artifacts, "total").value == 16
     assert not (bench.store.root / "tmp").exists() or not list((bench.store.root / "tmp").iterdir())
     fresh = {"a.number": 3.0, "a.scale": 6.0, "b.number": 5.0, "b.scale": 10.0, "total": 16.0}
-    assert {step: artifacts.get(step).value for step in fresh} == fresh
+    assert {step: made(artifacts, step).value for step in fresh} == fresh
     assert len(state.outcomes) == 5
 
 

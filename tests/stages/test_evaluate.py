@@ -59,13 +59,13 @@ def scaled(bench: Bench, factor: float) -> Partition:
 def evaluated(bench: Bench, **options: int) -> Evaluation:
     params = EvaluateParams(clips=6, resamples=200, **options)
     floats, quantized = [scaled(bench, 2.0)], [scaled(bench, 1.5)]
-    return evaluate_task(floats, quantized, Level(), params=params, workspace=bench.workspace)
+    return evaluate_task(floats, quantized, Level(), kind="level", params=params, workspace=bench.workspace)
 
 
 def test_values_and_intervals_of_both_variants(bench: Bench) -> None:
     found = evaluated(bench)
     level, _ = found.metrics
-    assert (found.task, found.clips) == ("Level", 6)
+    assert (found.task, found.clips) == ("level", 6)
     assert (level.name, level.unit, level.better) == ("level", "V", "higher")
     assert (level.float_value, level.quantized_value, level.difference) == (5.0, 3.75, -1.25)
     assert level.float_low < 5.0 < level.float_high
@@ -98,7 +98,7 @@ def test_the_number_of_workers_changes_nothing(make_bench: Callable[[int], Bench
 def test_data_without_labels_gives_no_metrics(bench: Bench) -> None:
     network = scaled(bench, 2.0)
     found = evaluate_task(
-        [network], [network], Unlabelled(), params=EvaluateParams(), workspace=bench.workspace
+        [network], [network], Unlabelled(), kind="level", params=EvaluateParams(), workspace=bench.workspace
     )
     assert (found.clips, found.metrics) == (0, ())
     assert found.notices == ("the data has no labels: nothing to measure",)
@@ -115,7 +115,7 @@ def test_no_clips_is_an_error(bench: Bench) -> None:
     network = scaled(bench, 2.0)
     params = EvaluateParams(clips=0, resamples=0)
     with pytest.raises(InputError) as error:
-        evaluate_task([network], [network], Level(), params=params, workspace=bench.workspace)
+        evaluate_task([network], [network], Level(), kind="level", params=params, workspace=bench.workspace)
     assert [fault.where for fault in error.value.faults] == ["evaluate.clips", "evaluate.resamples"]
 
 

@@ -82,6 +82,8 @@ def _equalities(result: NetworkResults) -> Iterator[EqualityRow]:
 
 
 def _notices(results: RunResults) -> Iterator[Notice]:
+    if results.data_notice:
+        yield Notice("data", results.data_notice)
     for result in results.networks:
         for step, artifact in (
             ("export", result.model),

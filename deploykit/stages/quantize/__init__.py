@@ -33,10 +33,9 @@ def quantize(
 
     Raises:
         InputError: calibration data with no frames, missing inputs, wrong types or shapes, NaN or infinity;
-        an
-            opset that cannot be raised to one with int8 weights.
+            an opset that cannot be raised to one with int8 weights.
     """
-    from deploykit.stages.quantize.quantize import quantize_network  # pulls onnx in: only when the step runs
+    from deploykit.stages.quantize.network import quantize_network  # pulls onnx in: only when the step runs
 
     return quantize_network(partition, plan, clips, params=params, workspace=workspace)
 

@@ -35,7 +35,7 @@ def quantize_network(
     params: QuantizeParams,
     workspace: Workspace,
 ) -> Partition:
-    """See `deploykit.stages.quantize.quantize`."""
+    """See `deploykit.stages.quantize.network`."""
     if not 50 < params.percentile <= 100:
         raise input_error(
             "quantize.percentile", f"{params.percentile:g} is no share above 50 and up to 100", "try 99.999"
