@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploykit.analysis.bootstrap import Paired, paired_intervals
 from deploykit.artifacts.evaluation import Evaluation, MetricResult
 from deploykit.artifacts.model import Partition
 from deploykit.core.blob import Blob
@@ -17,7 +18,6 @@ from deploykit.tasks.protocol import MetricSpec, Record, Task
 from deploykit.toolchains.reference import ReferenceNetwork
 
 if TYPE_CHECKING:
-    from deploykit.analysis.bootstrap import Paired
     from deploykit.stages.call import StageCall
 
 
@@ -69,8 +69,6 @@ def evaluate_task(
 def _intervals(
     task: Task, variants: tuple[Sequence[Record], Sequence[Record]], params: EvaluateParams
 ) -> dict[str, Paired]:
-    from deploykit.analysis.bootstrap import paired_intervals  # pulls numpy in: only when the step runs
-
     first, second = variants
     return paired_intervals(
         len(first),
