@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -47,7 +48,8 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.use_deterministic_compute = True
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "0")
-    # Packed weights are summed in another order than the same weights read as an input, and take memory twice.
+    # Packed weights are summed in another order than the same weights read as an input, and take memory
+    # twice.
     if exact or (isinstance(model, Path) and _folder_bytes(model) > LARGE_MODEL_BYTES):
         options.add_session_config_entry("session.disable_prepacking", "1")
     source = model if isinstance(model, bytes) else str(model)
@@ -80,6 +82,8 @@ def reason_of(error: Exception) -> str:
             text = text[text.index(mark) + len(mark) :]
     if text.startswith("[ONNXRuntimeError]"):
         text = text.split(" : ", 3)[-1]
+    text = re.sub(r"Load model from .*? failed:", "", text)  # the caller names the model
+    text = re.sub(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?: \[[^\]]*\])? (?=[A-Z])", "", text)
     return text[:500]
 
 

@@ -23,7 +23,10 @@ def upper_bounds(proto: ModelProto) -> dict[str, Shape]:
     if not makers:
         return {}
     index = GraphIndex(proto.graph)
-    behind = {at for at in range(len(proto.graph.node)) if index.ancestors([at]) & set(makers)}
+    behind = set(makers)
+    for at, before in enumerate(index.before):
+        if not behind.isdisjoint(before):
+            behind.add(at)
     bounds: dict[str, Shape] = {}
     while True:
         probe = inferred(_with_bounds(proto, behind, bounds))

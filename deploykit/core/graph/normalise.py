@@ -9,7 +9,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from deploykit.core.graph.check import check_graph
 from deploykit.core.graph.dims import name_free_dims
-from deploykit.core.graph.index import GraphIndex, all_graphs, describe, node_id, subgraphs
+from deploykit.core.graph.index import GraphIndex, all_graphs, defined, describe, node_id, subgraphs
 from deploykit.core.graph.ir_version import lowest_ir_version
 from deploykit.core.graph.model import OnnxModel
 
@@ -27,6 +27,7 @@ def normalise(model: OnnxModel, *, freeze: bool = True) -> OnnxModel:
     _inline_functions(result)
     for graph in all_graphs(result.proto.graph):
         constants_to_initializers(graph)
+        own_outputs(graph)
     if freeze:
         _freeze(result)
     sorted_count = sum(sort_nodes(graph) for graph in reversed(list(all_graphs(result.proto.graph))))
@@ -92,6 +93,18 @@ def _constant_tensor(node: NodeProto) -> TensorProto | None:
         case _:  # a sparse one stays a node
             return None
     return made
+
+
+def own_outputs(graph: GraphProto) -> None:
+    """Give a branch that returns a tensor of the graph around it an Identity: runtimes insist on one."""
+    for node in graph.node:
+        for _, inner in subgraphs(node):
+            own = defined(inner)
+            for value in inner.output:
+                if value.name not in own:
+                    outer, value.name = value.name, f"{node_id(node)}_{inner.name}_{value.name}"
+                    inner.node.add(op_type="Identity", input=[outer], output=[value.name])
+                    own.add(value.name)
 
 
 def _freeze(model: OnnxModel) -> None:

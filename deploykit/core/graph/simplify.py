@@ -7,6 +7,7 @@ from onnx import ModelProto
 from deploykit.core.graph.index import all_graphs
 from deploykit.core.graph.model import OnnxModel
 from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.onnxsim_process import run_onnxsim
 from deploykit.core.graph.shapes import infer_shapes
 
 LIMIT_BYTES = 1 << 30
@@ -51,15 +52,17 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
 
 def _within(model: ModelProto, allowed_bytes: int) -> ModelProto | str:
     """Give the first result of onnxsim's settings that is small enough, or why there is none."""
-    size = 0
+    reason = ""
     for settings in FOLDING:
-        smaller = _run_onnxsim(model, settings)
+        smaller = run_onnxsim(model, {"skipped_optimizers": SKIPPED, **settings})
         if isinstance(smaller, str):
+            reason = reason or smaller
+        elif smaller.ByteSize() > allowed_bytes:
+            sizes = f"from {model.ByteSize()} to {smaller.ByteSize()} bytes"
+            reason = reason or f"it would grow {sizes}, more than the growth cap allows"
+        else:
             return smaller
-        size = smaller.ByteSize()
-        if size <= allowed_bytes:
-            return smaller
-    return f"it would grow from {model.ByteSize()} to {size} bytes, more than the growth cap allows"
+    return reason
 
 
 def _plain_sums(model: ModelProto) -> None:
@@ -68,16 +71,6 @@ def _plain_sums(model: ModelProto) -> None:
         for node in graph.node:
             if node.op_type == "Sum" and node.domain in ("", "ai.onnx") and len(node.input) == 2:
                 node.op_type = "Add"
-
-
-def _run_onnxsim(model: ModelProto, settings: dict[str, bool | str]) -> ModelProto | str:
-    import onnxsim  # its import takes most of a second
-
-    try:
-        smaller: ModelProto = onnxsim.simplify(model, skipped_optimizers=SKIPPED, **settings)[0]
-    except Exception as error:  # onnxsim raises plain RuntimeError and whatever its passes raise
-        return f"onnxsim failed: {' '.join(str(error).split())[:200]}"
-    return smaller
 
 
 def _interface(model: ModelProto) -> tuple[list[str], list[str]]:

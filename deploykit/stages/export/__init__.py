@@ -11,6 +11,8 @@ from deploykit.stages.call import StageCall
 from deploykit.stages.export.params import ExportParams
 from deploykit.tasks.protocol import Clip
 
+__all__ = ["GIVES", "PARAMS", "ExportParams", "export_model", "run"]
+
 PARAMS = ExportParams
 GIVES = Model
 

@@ -17,6 +17,7 @@ from deploykit.core.graph.model import OnnxModel, load_model
 from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.opset import with_opset
 from deploykit.core.graph.refine import refine_shapes
+from deploykit.core.graph.runtime_types import complete_types
 from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.graph.simplify import simplified
@@ -42,6 +43,7 @@ def export_network(
         model = normalise(loaded, freeze=params.freeze)
         bind(model, params.sizes, params.shapes)
         infer_shapes(model)
+        complete_types(model)
         check_foreign(model)
         graph = summarise(model)
         check_state(graph, params.state)

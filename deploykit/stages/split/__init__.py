@@ -11,6 +11,8 @@ from deploykit.stages.call import StageCall
 from deploykit.stages.split.params import SplitParams
 from deploykit.tasks.protocol import Clip
 
+__all__ = ["GIVES", "PARAMS", "SplitParams", "run", "split_model"]
+
 PARAMS = SplitParams
 GIVES = Partition
 

@@ -45,13 +45,19 @@ def roofline_times(graph: GraphInfo, profile: ChipProfile, notices: list[str]) -
 
     try:
         return {cost.node: cost.schemes[0].time_s for cost in cost_nodes(graph, profile)}
-    except InputError as error:
-        if not graph.nodes[1:]:
-            notices.append(f"no time is predicted, so it counts as nothing: {error}")
-            return {}
+    except InputError:
+        pass  # some node has no prediction: find out which, one by one
     times: dict[str, float] = {}
+    reasons = []
     for node in graph.nodes:
-        times |= roofline_times(dataclasses.replace(graph, nodes=(node,)), profile, notices)
+        try:
+            costs = cost_nodes(dataclasses.replace(graph, nodes=(node,)), profile)
+            times |= {cost.node: cost.schemes[0].time_s for cost in costs}
+        except InputError as error:
+            reasons.append(str(error.faults[0]))
+    notices.append(
+        f"{len(reasons)} nodes have no predicted time and count as nothing, the first since {reasons[0]}"
+    )
     return times
 
 

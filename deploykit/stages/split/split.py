@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploykit.artifacts.model import Equality, Model, Partition
-from deploykit.core.errors import FindingError
+from deploykit.core.errors import FindingError, InputError
 from deploykit.core.graph.foreign import cut_foreign
 from deploykit.core.graph.index import GraphIndex, all_graphs
 from deploykit.core.graph.model import OnnxModel, load_model
@@ -80,6 +80,10 @@ def _prove(
     graph, holes = proof_graph(whole), cut_foreign(whole)
     try:
         network = open_model(whole, scratch, "proof_whole", partition.state)
+    except InputError as error:
+        notices.append(f"not proved equal to the whole, which does not load here: {error}")
+        return None
+    try:
         recorded = record(network, graph, clips, plan, holes.made if holes else ())
     except NotRunnable as error:
         notices.append(f"not proved equal to the whole, which does not run on random inputs: {error}")

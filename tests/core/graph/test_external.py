@@ -38,10 +38,10 @@ def external_model(location: str, *, offset: int = 0, length: int | None = None)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def write(folder: Path, location: str = "w.bin", **place: int) -> Path:
+def write(folder: Path, location: str = "w.bin", *, offset: int = 0, length: int | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "m.onnx"
-    file.write_bytes(external_model(location, **place).SerializeToString())
+    file.write_bytes(external_model(location, offset=offset, length=length).SerializeToString())
     return file
 
 
@@ -135,7 +135,7 @@ def test_data_outside_the_folder_is_refused(tmp_path: Path, location: str, messa
 def test_a_range_that_does_not_fit_is_refused(
     tmp_path: Path, place: dict[str, int], size: int, message: str
 ) -> None:
-    file = write(tmp_path, **place)
+    file = write(tmp_path, offset=place.get("offset", 0), length=place.get("length"))
     (tmp_path / "w.bin").write_bytes(b"\0" * size)
     with pytest.raises(InputError, match=f"tensor 'W'.*{message}"):
         load_model(file)

@@ -32,10 +32,9 @@ class SplitBench:
 
     def model(self, source: str | ModelProto | Path, **options: Any) -> Model:
         """Export a model."""
-        path = source
+        path = source if isinstance(source, Path) else self.folder / "source.onnx"
         if not isinstance(source, Path):
             proto = parser.parse_model(f"{HEAD} {source}") if isinstance(source, str) else source
-            path = self.folder / "source.onnx"
             path.write_bytes(proto.SerializeToString())
         params = ExportParams(**{"proof_frames": 1, "simplify": False, **options})
         return export_model(path, (), network="net", params=params, workspace=self.workspace)
