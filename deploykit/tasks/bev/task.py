@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deploykit.core.errors import input_error
 from deploykit.tasks.bev import metric
 from deploykit.tasks.bev.decode import decode
 from deploykit.tasks.bev.geometry import normalise_images
@@ -59,7 +60,8 @@ class BevTask:
 
     def _clips(self, split: Split, network: str, count: int) -> Iterator[Clip]:
         if network != NETWORK:
-            raise ValueError(f"the bev task feeds the network {NETWORK!r}, not {network!r}")
+            what = f"the bev task has no data for a network of this name; its one network is {NETWORK!r}"
+            raise input_error(f"networks.{network}", what, "rename it, or take another kind of task")
         for index in range(count):
             frames = generate_clip(split, index, self.frames_per_clip, self.seed)
             yield Clip(f"{split}-{index:04d}", tuple(network_inputs(frame) for frame in frames))

@@ -12,6 +12,7 @@ import onnx.utils
 import pytest
 from numpy.typing import NDArray
 
+from deploykit.core.errors import InputError
 from deploykit.core.runtime import open_session, run_session
 from deploykit.tasks.bev import BevTask
 from deploykit.tasks.bev import geometry as g
@@ -99,7 +100,7 @@ def test_calibration_and_validation_never_share_a_clip() -> None:
 
 
 def test_another_network_s_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="'lidar'"):
+    with pytest.raises(InputError, match=r"networks\.lidar: .* its one network is 'bev'"):
         list(BevTask().calibration_clips("lidar", 1))
 
 
