@@ -41,6 +41,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
 def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
     if old == new:
         return
+    old, new = _by_name(old), _by_name(new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys((*old, *new)):
             inner = f"{name}.{key}" if name else str(key)
@@ -52,6 +53,17 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
         yield f"{name.removeprefix('files.')} changed"
     else:
         yield f"{name}: {_short(old)} -> {_short(new)}"
+
+
+def _by_name(value: Any) -> Any:
+    """Give a list of named things (the inputs' contracts) as a mapping, so that one of them can be told apart."""
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(item, Mapping) and "name" in item for item in value)
+    ):
+        return {item["name"]: item for item in value}
+    return value
 
 
 def _short(value: Any) -> str:

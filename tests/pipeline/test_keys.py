@@ -50,3 +50,9 @@ def test_a_change_is_told_field_by_field() -> None:
         "profile.dram.bandwidth_bytes_per_s.value: 30300000000.0 -> 17000000000.0"
     ]
     assert sentences(KEY) == []
+
+
+def test_a_change_inside_a_list_of_named_things_is_told_by_name() -> None:
+    old = {"io": {"net": [{"name": "image", "mean": [0.0]}, {"name": "ids", "mean": [0.0]}]}}
+    new = {"io": {"net": [{"name": "image", "mean": [127.5]}, {"name": "ids", "mean": [0.0]}]}}
+    assert list(differences(old, new)) == ["io.net.image.mean: [0.0] -> [127.5]"]
