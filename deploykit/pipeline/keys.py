@@ -56,7 +56,7 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
 
 
 def _by_name(value: Any) -> Any:
-    """Give a list of named things (the inputs' contracts) as a mapping, so that one of them can be told apart."""
+    """Give a list of named things (the inputs' contracts) as a mapping: one of them can be told apart."""
     if (
         isinstance(value, list)
         and value
