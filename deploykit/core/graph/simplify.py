@@ -37,7 +37,8 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     if whole is None:
         return f"its weights exceed {LIMIT_BYTES} bytes"
     allowed = int(whole.ByteSize() * (1 + growth_cap)) + SLACK_BYTES
-    smaller = _within(whole, allowed)
+    settings = [{"skipped_optimizers": SKIPPED, **folding} for folding in FOLDING]
+    smaller = run_onnxsim(whole, settings, allowed)
     if isinstance(smaller, str):
         return smaller
     if _interface(smaller) != _interface(whole):
@@ -48,21 +49,6 @@ def simplified(model: OnnxModel, growth_cap: float) -> OnnxModel | str:
     infer_shapes(result)
     result.notices = list(model.notices)
     return result
-
-
-def _within(model: ModelProto, allowed_bytes: int) -> ModelProto | str:
-    """Give the first result of onnxsim's settings that is small enough, or why there is none."""
-    reason = ""
-    for settings in FOLDING:
-        smaller = run_onnxsim(model, {"skipped_optimizers": SKIPPED, **settings})
-        if isinstance(smaller, str):
-            reason = reason or smaller
-        elif smaller.ByteSize() > allowed_bytes:
-            sizes = f"from {model.ByteSize()} to {smaller.ByteSize()} bytes"
-            reason = reason or f"it would grow {sizes}, more than the growth cap allows"
-        else:
-            return smaller
-    return reason
 
 
 def _plain_sums(model: ModelProto) -> None:

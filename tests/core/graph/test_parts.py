@@ -12,6 +12,7 @@ from deploykit.core.graph.foreign import check_foreign, cut_foreign
 from deploykit.core.graph.hazards import hazards
 from deploykit.core.graph.model import OnnxModel
 from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.onnxsim_process import run_onnxsim
 from deploykit.core.graph.operators import is_foreign
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.graph.simplify import simplified
@@ -160,3 +161,11 @@ def test_simplifying_keeps_outputs_metadata_and_names() -> None:
         numpy.maximum(x, 0).tolist(),
         [2, 4],
     ]
+
+
+def test_what_onnxsim_refuses_leaves_the_model_as_it_is_with_the_reason() -> None:
+    proto = normal("g (float[2] x) => (float[2] y) { y = Relu(x) }").proto
+    assert str(run_onnxsim(proto, [{"no_such_option": 1}], 1 << 20)).startswith("onnxsim failed: TypeError")
+    refused = str(run_onnxsim(proto, [{}], 1))
+    assert refused.startswith(f"it would grow from {proto.ByteSize()} to ")
+    assert refused.endswith("more than the growth cap allows")

@@ -22,7 +22,7 @@ HEAD = '<ir_version: 8, opset_import: ["" : 17, "edge.ops" : 1]>'
 
 @dataclasses.dataclass(frozen=True)
 class ExportBench:
-    """A folder with a store; exports run two frames of proof unless told otherwise."""
+    """A folder with a store; exports run two frames of proof and do not simplify unless told otherwise."""
 
     folder: Path
     workspace: Workspace
@@ -39,7 +39,7 @@ class ExportBench:
     ) -> Model:
         """Export a model with these params."""
         path = source if source is None or isinstance(source, Path) else self.write(source)
-        params = ExportParams(**{"proof_frames": 2, **options})
+        params = ExportParams(**{"proof_frames": 2, "simplify": False, **options})
         return export_model(path, clips, network="net", params=params, workspace=self.workspace)
 
     def open(self, model: Model) -> OnnxModel:

@@ -81,7 +81,7 @@ def test_random_data_finds_sizes_that_the_model_can_take(bench: Any) -> None:
 
 def test_a_source_that_cannot_run_is_kept_as_it_is_with_the_reason(bench: Any) -> None:
     text = """g (float[4] x, int64[1] s) => (float[K] y) { a = Reshape(x, s) b = Identity(a) y = Relu(b) }"""
-    model = bench.export(text)  # a random shape does not fit 4 values
+    model = bench.export(text, simplify=True)  # a random shape does not fit 4 values
     assert model.equality is None
     assert any(
         "not proved equal to its source, which does not run on random inputs" in n for n in model.notices
@@ -94,7 +94,7 @@ def test_an_old_opset_is_raised_where_that_is_equal(bench: Any) -> None:
     model = bench.export(parser.parse_model(text))
     assert model.graph.opset == 17
     assert bench.open(model).proto.ir_version == 8
-    kept = bench.export(parser.parse_model(text), opset=11, simplify=False)
+    kept = bench.export(parser.parse_model(text), opset=11)
     assert kept.graph.opset == 11
 
 
@@ -116,11 +116,11 @@ def test_a_result_beyond_the_tolerance_is_not_taken(bench: Any) -> None:
         c = Conv(x, w) y = BatchNormalization(c, s, b, m, v) }"""
     proto = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
     proto.graph.initializer.append(conv)
-    fused = bench.export(proto)
+    fused = bench.export(proto, simplify=True)
     assert [node.op for node in fused.graph.nodes] == ["Conv"]
     assert 0 < fused.equality.max_abs < 1e-4
     assert fused.equality.where.startswith("y[")
-    strict = bench.export(proto, tolerance=0.0)
+    strict = bench.export(proto, tolerance=0.0, simplify=True)
     assert [node.op for node in strict.graph.nodes] == ["Conv", "BatchNormalization"]
     assert strict.equality.bit_equal
     assert any("kept without its simplified form: it differs from the source by" in n for n in strict.notices)
@@ -157,7 +157,7 @@ def test_metadata_and_outputs_survive(bench: Any) -> None:
         g (float[2] x) => (float[2] z, float[2] x2, float[2] y) { ["backbone/act"] y = Relu(x) z = Neg(y) x2 = Identity(x) }"""
     )
     proto.metadata_props.add(key="names", value="{0:'car'}")
-    model = bench.export(proto)
+    model = bench.export(proto, simplify=True)
     written = bench.open(model).proto
     assert model.graph.outputs == ("z", "x2", "y")
     assert (written.producer_name, written.doc_string) == ("maker", "calib v1")
@@ -168,7 +168,7 @@ def test_metadata_and_outputs_survive(bench: Any) -> None:
 def test_a_foreign_operator_is_kept_and_the_rest_is_proved(bench: Any) -> None:
     text = """g (float[1,3,8,8] x) => (float[1,8,4,4] y) <float[1,8,4,4] b> {
         f = Relu(x) [pool] b = edge.ops.BevPool<out_h = 4>(f) y = Neg(b) }"""
-    model = bench.export(text)
+    model = bench.export(text, simplify=True)
     assert [node.op for node in model.graph.nodes] == ["Relu", "BevPool", "Neg"]
     assert model.equality.bit_equal
     assert any(
@@ -181,7 +181,7 @@ def test_weights_listed_as_inputs_are_frozen_or_stay_overridable(bench: Any) -> 
     frozen = bench.export(text)
     assert frozen.graph.inputs == ("x",)
     assert [value.name for value in bench.open(frozen).proto.graph.input] == ["x"]
-    free = bench.export(text, freeze=False, simplify=False)
+    free = bench.export(text, freeze=False)
     assert free.graph.inputs == ("x",), "an overridable weight is no input that a user has to give"
     file = bench.workspace.folder(free.files) / "net.onnx"
     data = {"x": numpy.ones(2, numpy.float32), "w": numpy.full(2, 7, numpy.float32)}
@@ -203,7 +203,7 @@ def test_external_data_stays_outside_and_is_copied(bench: Any) -> None:
     proto.graph.initializer.append(weight)
     file = folder / "m.onnx"
     file.write_bytes(proto.SerializeToString())
-    for options in ({}, {"simplify": False}):
+    for options in ({"simplify": True}, {"simplify": False}):
         model = bench.export(file, **options)
         assert model.equality.bit_equal
         written = bench.open(model)
