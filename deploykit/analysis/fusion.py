@@ -19,6 +19,16 @@ ANCHORS = frozenset(
         "MatMul",
         "MatMulInteger",
         "QLinearMatMul",
+        "DynamicQuantizeMatMul",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "MatMulBnb4",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "NhwcConv",
+        "NhwcFusedConv",
+        "QGemm",
     )
 )
 """Operators whose compilers compute what follows on the way out."""

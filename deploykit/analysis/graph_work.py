@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Tensors, Work, operator_key
 from deploykit.analysis.op_costs.control import UnknownTripCount
-from deploykit.analysis.op_costs.work import UnknownSize, known_size, layer, total
+from deploykit.analysis.op_costs.work import UnknownOption, UnknownSize, known_size, layer, total
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo, reads
 from deploykit.core.errors import Fault, InputError
 
@@ -94,6 +94,10 @@ class _Walk:
                 f"{operator_name(node)} needs the size of {', '.join(map(repr, names))}, which is not known"
             )
             self.faults.append(Fault(node.id, what, "bind the symbolic dims in the pipeline (shapes:)"))
+        except UnknownOption as error:
+            what = f"no cost is known for {operator_name(node)} with {error.name} {error.value!r}"
+            fix = f"say what it costs under analyze.custom_costs, as {node.id!r}"
+            self.faults.append(Fault(node.id, what, fix))
         except UnknownTripCount:
             what = f"nobody knows how often {operator_name(node)} runs its body"
             self.faults.append(Fault(node.id, what, "give a bound under analyze.trip_counts"))

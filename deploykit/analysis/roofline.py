@@ -19,7 +19,7 @@ ROLE_BITS: dict[str, dict[Role, int]] = {
     "float16": {"weight": 16, "bias": 16, "activation": 16},
     "w8a8": {"weight": 8, "bias": 32, "activation": 8},
 }
-"""Bits of a floating point value under each scheme; integers and booleans keep their own type."""
+"""Bits of a floating point value under each scheme; integers, booleans, stored values keep their own type."""
 
 SCHEMED_TYPES = ("float", "double", "float16", "bfloat16")
 
@@ -146,7 +146,7 @@ def off_chip_bytes(work: Work, scheme: str, *, kept: Collection[str] = ()) -> Tr
 
 
 def _bytes(access: Access, scheme: str) -> int:
-    schemed = access.dtype in SCHEMED_TYPES
+    schemed = access.dtype in SCHEMED_TYPES and access.role != "stored"
     width = ROLE_BITS[scheme][access.role] if schemed else bits(access.dtype)
     return -(-access.elements * width // 8)
 

@@ -57,8 +57,12 @@ def rotary_embedding(node: NodeInfo, tensors: Tensors) -> Work:
     return layer(node, tensors, simple=3 * elements * rotated // depth)
 
 
+def causal_pairs(steps: int, span: int, *, window: int = 0) -> int:
+    """Count the (query, key) pairs of one head that a causal mask leaves: query i sees keys up to i + span -
+    steps, and of these the last `window` where there is one."""
+    seen = (max(0, min(span, step + 1 + span - steps)) for step in range(steps))
+    return sum(min(keys, window) if window else keys for keys in seen)
+
+
 def _pairs(node: NodeInfo, steps: int, span: int) -> int:
-    """Count the (query, key) pairs of one head; causal: query i sees the keys up to i + span - steps."""
-    if not integer(node, "is_causal", 0):
-        return steps * span
-    return sum(max(0, min(span, step + 1 + span - steps)) for step in range(steps))
+    return causal_pairs(steps, span) if integer(node, "is_causal", 0) else steps * span

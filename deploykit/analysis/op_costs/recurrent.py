@@ -31,7 +31,10 @@ def recurrent(gates: int, *, simple: int, special: int) -> Cost:
     return cost
 
 
-lstm = recurrent(4, simple=4 + 4 + 4, special=5)
+LSTM_SIMPLE = 4 + 4 + 4
+LSTM_SPECIAL = 5
+
+lstm = recurrent(4, simple=LSTM_SIMPLE, special=LSTM_SPECIAL)
 """Four gates: add two products and the bias; three sigmoids, two tanhs; c = f c + i g, h = o tanh(c)."""
 
 gru = recurrent(3, simple=3 + 3 + 5, special=3)

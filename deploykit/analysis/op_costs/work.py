@@ -9,7 +9,10 @@ from typing import Literal, TypeAlias
 
 from deploykit.artifacts.graph import NodeInfo, TensorInfo
 
-Role: TypeAlias = Literal["weight", "bias", "activation"]
+Role: TypeAlias = Literal["weight", "bias", "stored", "activation"]
+"""What an element is to its operation; `stored` is a weight that keeps its type under every scheme, such as
+the scale of a block of weights."""
+
 Tensors: TypeAlias = Mapping[str, TensorInfo]
 
 
@@ -53,6 +56,14 @@ class Work:
         """Elements that are written."""
         return sum(access.elements for access in self.writes)
 
+    def plus(self, simple: int, *, special: int = 0) -> Work:
+        """Give the work with more vector operations, on the same elements."""
+        return replace(
+            self,
+            vector_ops=self.vector_ops + simple + special,
+            special_ops=self.special_ops + special,
+        )
+
     def times(self, count: int) -> Work:
         """Give the work of doing this `count` times."""
         return Work(
@@ -74,6 +85,15 @@ class UnknownSize(Exception):
     def __init__(self, tensor: str) -> None:
         self.tensor = tensor
         super().__init__(tensor)
+
+
+class UnknownOption(Exception):
+    """An attribute has a value whose cost is not known."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self.name = name
+        self.value = value
+        super().__init__(name)
 
 
 def total(works: Iterable[Work]) -> Work:
@@ -136,6 +156,34 @@ def integers(node: NodeInfo, name: str, default: tuple[int, ...] = ()) -> tuple[
     return tuple(int(item) for item in value) if isinstance(value, tuple) else default
 
 
+def kind(tensors: Tensors, name: str) -> str:
+    """Give a tensor's element type."""
+    return tensors[name].dtype if name in tensors else "undefined"
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape that these broadcast to, aligned at the right."""
+    rank = max(map(len, shapes))
+    aligned = [(1,) * (rank - len(dims)) + dims for dims in shapes]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*aligned, strict=True))
+
+
+def with_outputs(node: NodeInfo, tensors: Tensors, *outputs: tuple[str, tuple[int, ...]] | None) -> Tensors:
+    """Give the tensors with those outputs known that shape inference left open.
+
+    `outputs` are the types and shapes that the operator defines, in its order; what is known already stays.
+    """
+    made: dict[str, TensorInfo] = {}
+    for name, defined in zip(node.outputs, outputs, strict=False):
+        if not name or defined is None:
+            continue
+        info = tensors.get(name, TensorInfo(name, "undefined", None))
+        dtype = defined[0] if info.dtype == "undefined" else info.dtype
+        dims = info.shape if known_size(info) is not None else defined[1]
+        made[name] = replace(info, dtype=dtype, shape=dims)
+    return {**tensors, **made}
+
+
 def read(tensors: Tensors, name: str, *, elements: int | None = None, role: Role | None = None) -> Access:
     """Make the access to a tensor: all its elements unless `elements` says how many."""
     info = tensors.get(name)
@@ -153,20 +201,22 @@ def layer(
     special: int = 0,
     partly: Mapping[str, int] | None = None,
     bias: str = "",
+    stored: tuple[str, ...] = (),
 ) -> Work:
     """Make the work of a node that reads its inputs and writes its outputs once each.
 
     `simple` and `special` are its vector operations; `partly` gives the elements read of inputs that are not
     read whole; `bias` names the input that is added per channel (a weight of higher precision in quantized
-    layers).
+    layers); `stored` names weights that keep their type under every scheme.
     """
     part = dict(partly or {})
+    roles: dict[str, Role] = {**dict.fromkeys(stored, "stored"), bias: "bias"}
     reads = tuple(
         read(
             tensors,
             name,
             elements=part.get(name),
-            role="bias" if name == bias and tensors[name].is_weight else None,
+            role=roles.get(name) if name in tensors and tensors[name].is_weight else None,
         )
         for name in dict.fromkeys(node.inputs)
         if name
