@@ -112,8 +112,10 @@ def known_size(tensor: TensorInfo | None) -> tuple[int, ...] | None:
     """Give a tensor's shape if all its dims are numbers, else its upper bound, else None."""
     if tensor is None:
         return None
-    if tensor.shape is not None and all(isinstance(dim, int) for dim in tensor.shape):
-        return tuple(dim for dim in tensor.shape if isinstance(dim, int))
+    if tensor.shape is not None:
+        sizes = tuple([dim for dim in tensor.shape if isinstance(dim, int)])
+        if len(sizes) == len(tensor.shape):
+            return sizes
     return tensor.upper_bound
 
 
