@@ -66,6 +66,20 @@ def graph_works(graph: GraphInfo, *, settings: WorkSettings | None = None) -> tu
     return works
 
 
+def branch_works(
+    graph: GraphInfo, *, settings: WorkSettings | None = None
+) -> dict[str, tuple[tuple[str, Work], ...]]:
+    """Give the work of each branch of every If, by node id, also of those inside other nodes.
+
+    Branches with a fault count as no work; `graph_works` reports the fault.
+    """
+    if not any(node.op == "If" for node in all_nodes(graph)):
+        return {}
+    walk = _Walk(settings or WorkSettings())
+    walk.graph(graph, {})
+    return walk.branches
+
+
 def textbook(work: Work) -> Work:
     """Count a layer by the simple formula of the roofline literature; layers without MACs count nothing.
 
@@ -83,6 +97,7 @@ class _Walk:
 
     def __init__(self, settings: WorkSettings) -> None:
         self.faults: list[Fault] = []
+        self.branches: dict[str, tuple[tuple[str, Work], ...]] = {}
         self.settings = settings
 
     def node(self, node: NodeInfo, tensors: Tensors) -> Work:
@@ -125,13 +140,26 @@ class _Walk:
         if custom:
             return layer(node, tensors, macs=custom.macs, simple=custom.vector_ops)
         if key in CONTROL_COSTS:
-            trips = self.settings.trip_counts.get(node.id)
-            return CONTROL_COSTS[key](node, tensors, self.body, trips)
+            return self._control(node, tensors)
         if key in OP_COSTS:
             return OP_COSTS[key](node, tensors)
         fix = f"say what it costs under analyze.custom_costs, as {operator_name(node)!r} or {node.id!r}"
         self.faults.append(Fault(node.id, f"no cost is known for operator {operator_name(node)}", fix))
         return Work()
+
+    def _control(self, node: NodeInfo, tensors: Tensors) -> Work:
+        bodies: list[Work] = []
+
+        def body(graph: GraphInfo, around: Tensors) -> Work:
+            bodies.append(self.body(graph, around))
+            return bodies[-1]
+
+        trips = self.settings.trip_counts.get(node.id)
+        work = CONTROL_COSTS[operator_key(node.domain, node.op)](node, tensors, body, trips)
+        if node.op == "If":
+            names = (name for name, _ in node.subgraphs)
+            self.branches[node.id] = tuple(zip(names, bodies, strict=True))
+        return work
 
 
 def is_constant(node: NodeInfo, tensors: Tensors) -> bool:

@@ -6,8 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deploykit.analysis.graph_work import CustomCost, WorkSettings, all_nodes, operator_name
-from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, operator_key
+from deploykit.analysis.graph_work import (
+    CustomCost,
+    WorkSettings,
+    all_nodes,
+    branch_works,
+    operator_name,
+)
+from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Work, operator_key
+from deploykit.analysis.op_costs.control import burden
 from deploykit.analysis.roofline import cost_nodes, find_engine, roofs
 from deploykit.artifacts.costs import CostReport, NodeCost
 from deploykit.artifacts.graph import NodeInfo
@@ -62,7 +69,8 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
     if faults:
         raise InputError(*dict.fromkeys(faults))
     notices = (
-        *_graph_notices(partition.segments, nodes),
+        *_branch_notices(partition.segments, settings),
+        *_graph_notices(partition.segments),
         *_engine_notices(partition.segments, costs, profile),
         *_profile_notices(profile, costs),
     )
@@ -89,10 +97,20 @@ def _param_faults(params: AnalyzeParams, nodes: Iterable[NodeInfo]) -> Iterator[
             yield Fault(f"analyze.trip_counts.{name}", f"a count is not negative, as {count} is")
 
 
-def _graph_notices(segments: Iterable[Segment], nodes: Iterable[NodeInfo]) -> Iterator[str]:
-    for node in nodes:
-        if node.op == "If" and node.subgraphs:
-            yield f"{node.id}: the more expensive branch is counted"
+def _branch_notices(segments: Iterable[Segment], settings: WorkSettings) -> Iterator[str]:
+    for segment in segments:
+        for node, branches in branch_works(segment.graph, settings=settings).items():
+            counted, *others = sorted(branches, key=lambda branch: burden(branch[1]), reverse=True)
+            rest = "; ".join(f"{name} has {_figures(work)}" for name, work in others)
+            yield f"{node}: {counted[0]} is counted, with {_figures(counted[1])}; {rest}"
+
+
+def _figures(work: Work) -> str:
+    moved = work.weight_elements + work.read_elements + work.write_elements
+    return f"{work.macs:,} MACs, {work.vector_ops:,} vector operations, {moved:,} elements moved"
+
+
+def _graph_notices(segments: Iterable[Segment]) -> Iterator[str]:
     bounded = [
         tensor.name
         for segment in segments

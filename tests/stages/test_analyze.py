@@ -59,6 +59,20 @@ def test_a_node_that_its_engine_lacks_is_costed_on_the_fallback_and_said() -> No
     assert "z: npu does not run GridSample; costed on cpu" in report.notices
 
 
+def test_both_branches_of_an_if_are_shown() -> None:
+    text = """g (bool c, float[4,5] x, float[5,6] w) => (float[4,6] y) {
+        y = If(c) <
+            then_branch = t () => (float[4,6] a) { a = MatMul(x, w) },
+            else_branch = e () => (float[4,6] b) { m = MatMul(x, w)  b = Relu(m) }
+        >
+    }"""
+    (notice,) = [each for each in analyze(segment("all", "npu", text)).notices if "branch" in each]
+    assert notice == (
+        "y: else_branch is counted, with 120 MACs, 24 vector operations, 122 elements moved;"
+        " then_branch has 120 MACs, 0 vector operations, 74 elements moved"
+    )
+
+
 def test_the_same_input_gives_the_same_report() -> None:
     assert analyze(segment("a", "npu", NPU)) == analyze(segment("a", "npu", NPU))
 

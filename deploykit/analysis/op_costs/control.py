@@ -22,14 +22,13 @@ class UnknownTripCount(Exception):
 def branch(node: NodeInfo, tensors: Tensors, body_work: BodyWork, trips: int | None) -> Work:
     """If: the branch with more operations, by bytes where these are equal; the condition costs nothing."""
     del trips
-    works = [body_work(graph, tensors) for _, graph in node.subgraphs]
-    return max(
-        works,
-        key=lambda work: (
-            2 * work.macs + work.vector_ops,
-            work.weight_elements + work.read_elements + work.write_elements,
-        ),
-    )
+    return max((body_work(graph, tensors) for _, graph in node.subgraphs), key=burden)
+
+
+def burden(work: Work) -> tuple[int, int]:
+    """Give what branches are compared by: operations, then elements that move."""
+    moved = work.weight_elements + work.read_elements + work.write_elements
+    return 2 * work.macs + work.vector_ops, moved
 
 
 def loop(node: NodeInfo, tensors: Tensors, body_work: BodyWork, trips: int | None) -> Work:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploykit.analysis.graph_work import CustomCost, WorkSettings, graph_works
+from deploykit.analysis.graph_work import CustomCost, WorkSettings, branch_works, graph_works
 from deploykit.core.errors import InputError
 
 IF = """g (bool c, float[4,5] x, float[5,6] w) => (float[4,6] y) {
@@ -36,6 +36,16 @@ def test_an_if_counts_its_costlier_branch(graph_of: Any) -> None:
     (work,) = graph_works(graph_of(IF))
     assert (work.macs, work.vector_ops) == (4 * 5 * 6, 24)
     assert work.read_elements == 20 + 30 + 24  # of outer tensors and of the branch's own
+
+
+def test_both_branches_of_an_if_can_be_told(graph_of: Any) -> None:
+    graph = graph_of(IF)
+    (branches,) = branch_works(graph).values()
+    assert [(name, work.macs, work.vector_ops) for name, work in branches] == [
+        ("then_branch", 120, 0),
+        ("else_branch", 120, 24),
+    ]
+    assert branch_works(graph_of(SCAN)) == {}
 
 
 def test_a_loop_runs_as_often_as_the_user_says(graph_of: Any) -> None:
