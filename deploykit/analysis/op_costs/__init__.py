@@ -5,6 +5,7 @@ from __future__ import annotations
 from deploykit.analysis.op_costs import (
     attention,
     contrib_attention,
+    contrib_experts,
     contrib_fused,
     contrib_quantized,
     control,
@@ -274,6 +275,7 @@ OP_COSTS: dict[tuple[str, str], Cost] = {
     ("com.microsoft", "MatMulInteger16"): contrib_quantized.matmul_integer16,
     ("com.microsoft", "MatMulIntegerToFloat"): contrib_quantized.matmul_integer_to_float,
     ("com.microsoft", "MatMulNBits"): contrib_quantized.matmul_nbits,
+    ("com.microsoft", "MoE"): contrib_experts.experts,
     ("com.microsoft", "MultiHeadAttention"): contrib_attention.multi_head_attention,
     ("com.microsoft", "NhwcConv"): contrib_fused.fused_conv(channels_last=True),
     ("com.microsoft", "NhwcFusedConv"): contrib_fused.fused_conv(channels_last=True),
@@ -292,6 +294,7 @@ OP_COSTS: dict[tuple[str, str], Cost] = {
     ("com.microsoft", "QLinearSigmoid"): contrib_quantized.qlinear(special=1),
     ("com.microsoft", "QLinearSoftmax"): contrib_quantized.qlinear(3, special=2),
     ("com.microsoft", "QLinearWhere"): contrib_quantized.qlinear_where,
+    ("com.microsoft", "QMoE"): contrib_experts.quantized_experts,
     ("com.microsoft", "QuantizeLinear"): contrib_quantized.quantize,
     ("com.microsoft", "QuickGelu"): contrib_fused.quick_gelu,
     ("com.microsoft", "RotaryEmbedding"): contrib_attention.rotary_embedding,

@@ -180,7 +180,7 @@ def matmul_nbits(node: NodeInfo, tensors: Tensors) -> Work:
         bias=bias,
         stored=_names(node, 2, 3),
     )
-    return _packed(work, node.inputs[1], integer(node, "bits", 4))
+    return packed(work, node.inputs[1], integer(node, "bits", 4))
 
 
 def matmul_bnb4(node: NodeInfo, tensors: Tensors) -> Work:
@@ -193,17 +193,17 @@ def matmul_bnb4(node: NodeInfo, tensors: Tensors) -> Work:
     weights = inner * columns
     macs = math.prod(source[:-1]) * weights
     work = layer(node, tensors, macs=macs, simple=weights, special=weights, stored=_names(node, 2))
-    return _packed(work, node.inputs[1], 4)
+    return packed(work, node.inputs[1], 4)
 
 
 def gather_block_quantized(node: NodeInfo, tensors: Tensors) -> Work:
     """GatherBlockQuantized: rows of weights are read and unpacked (shift, scale), with the scales."""
     data, scales = node.inputs[0], node.inputs[2]
-    dims, packed = shape(tensors, data), kind(tensors, data) == "uint8"
-    bits = integer(node, "bits", 4) if packed else 0
-    if packed and bits not in PACKED_BITS:
+    dims, in_bytes = shape(tensors, data), kind(tensors, data) == "uint8"
+    bits = integer(node, "bits", 4) if in_bytes else 0
+    if in_bytes and bits not in PACKED_BITS:
         raise UnknownOption("bits", str(bits))
-    each = 8 // bits if packed else 1
+    each = 8 // bits if in_bytes else 1
     axis = integer(node, "gather_axis", 0) % len(dims)
     wide = (*dims[:-1], dims[-1] * each)
     result = (*wide[:axis], *shape(tensors, node.inputs[1]), *wide[axis + 1 :])
@@ -214,7 +214,7 @@ def gather_block_quantized(node: NodeInfo, tensors: Tensors) -> Work:
         for name in (data, *_names(node, 2, 3))
     }
     work = layer(node, tensors, simple=UNPACK * out, partly=part, stored=_names(node, 2, 3))
-    return _packed(work, data, bits) if packed else work
+    return packed(work, data, bits) if in_bytes else work
 
 
 def quantize(node: NodeInfo, tensors: Tensors) -> Work:
@@ -229,6 +229,19 @@ def dequantize(node: NodeInfo, tensors: Tensors) -> Work:
     output = (kind(tensors, node.inputs[1]), shape(tensors, node.inputs[0]))
     tensors = with_outputs(node, tensors, output)
     return layer(node, tensors, simple=DEQUANTIZE * size(tensors, node.inputs[0]))
+
+
+def packed(work: Work, name: str, bits: int) -> Work:
+    """Count packed bytes as the values that they hold, where a type of that width exists."""
+    if bits not in PACKED_BITS:
+        return work
+    reads = (
+        replace(access, dtype=f"uint{bits}", elements=access.elements * 8 // bits)
+        if access.tensor == name and access.dtype == "uint8"
+        else access
+        for access in work.reads
+    )
+    return replace(work, reads=tuple(reads))
 
 
 def _requantized(
@@ -254,19 +267,6 @@ def _float_product(node: NodeInfo, tensors: Tensors, *, shifts: int, bias: str) 
 
 def _product(node: NodeInfo, tensors: Tensors) -> tuple[int, ...]:
     return product_shape(shape(tensors, node.inputs[0]), shape(tensors, node.inputs[1]))
-
-
-def _packed(work: Work, name: str, bits: int) -> Work:
-    """Count packed bytes as the values that they hold, where a type of that width exists."""
-    if bits not in PACKED_BITS:
-        return work
-    reads = (
-        replace(access, dtype=f"uint{bits}", elements=access.elements * 8 // bits)
-        if access.tensor == name and access.dtype == "uint8"
-        else access
-        for access in work.reads
-    )
-    return replace(work, reads=tuple(reads))
 
 
 def _names(node: NodeInfo, *places: int) -> tuple[str, ...]:

@@ -202,6 +202,18 @@ CASES = [
         (36 * 18, 36 * 5, 0),
     ),
     (
+        "3 tokens of 8 through 2 of 4 experts of 16: two layers, relu; a softmax of 4, one comparison each",
+        "g (float[3,8] x, float[3,4] r, float[4,16,8] a, float[4,16] b, float[4,8,16] c)"
+        ' => (y) { y = ms.MoE<k=2, activation_type="relu">(x, r, a, b, c) }',
+        (6 * 2 * 8 * 16, 6 * (16 + 16 + 2 * 8) + 12 * 6, 24),
+    ),
+    (
+        "one token of 8 through 1 of 4 experts of 16, in 4 bits: gate and up in one layer, then down",
+        "g (float[1,8] x, float[1,4] r, uint8[4,32,4] a, float[4,32] s, uint8[4,8,8] c, float[4,8] t) => (y)"
+        ' { y = ms.QMoE<k=1, activation_type="swiglu", swiglu_fusion=1>(x, r, a, s, "", c, t) }',
+        (8 * 32 + 8 * 16, 16 * 3 + 2 * 8 + 4 * 6 + 2 * (8 * 32 + 8 * 16), 16 + 8),
+    ),
+    (
         "embedding of int4: 3 rows of 32",
         "g (uint8[100,16] d, int64[3] i, float[100,2] s, uint8[100,1] z)"
         " => (y) { y = ms.GatherBlockQuantized<block_size=16, quantize_axis=1>(d, i, s, z) }",
@@ -350,6 +362,17 @@ def test_an_odd_width_keeps_its_bytes(graph_of: Any) -> None:
         { y = ms.MatMulNBits<K=32, N=8, bits=3, block_size=32>(x, w, s) }"""
     packed = work_of(graph_of, text, ("w", "s"))
     assert off_chip_bytes(packed, "float16").weight == 32 * 8 * 3 // 8 + 4 * 8
+
+
+def test_experts_are_read_as_far_as_tokens_can_choose_them(graph_of: Any) -> None:
+    text = """g (float16[TOKENS,8] x, float16[TOKENS,4] r, uint8[4,32,4] a, float16[4,32] s, uint8[4,8,8] c,
+        float16[4,8] t) => (y)
+        { y = ms.QMoE<k=1, activation_type="swiglu", swiglu_fusion=1>(x, r, a, s, "", c, t) }"""
+    each = 32 * 8 // 2 + 8 * 16 // 2 + 2 * (32 + 8)  # 4-bit weights, float16 scales
+    weights = ("a", "s", "c", "t")
+    for tokens, chosen in ((1, 1), (3, 3), (100, 4)):
+        work = work_of(graph_of, text.replace("TOKENS", str(tokens)), weights)
+        assert off_chip_bytes(work, "w8a8").weight == chosen * each
 
 
 def test_an_embedding_reads_the_rows_that_it_gives(graph_of: Any) -> None:
