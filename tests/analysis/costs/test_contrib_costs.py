@@ -6,7 +6,9 @@ No output has a shape in these graphs: onnx does not know the domain, so every c
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import onnx.parser
@@ -18,7 +20,12 @@ from deploykit.analysis.graph_work import graph_works
 from deploykit.analysis.op_costs import OP_COSTS, Work
 from deploykit.analysis.op_costs.work import total
 from deploykit.analysis.roofline import off_chip_bytes
+from deploykit.analysis.summary import summarise
 from deploykit.core.errors import InputError
+from deploykit.core.graph.model import load_model
+from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.runtime_types import complete_types
+from deploykit.core.graph.shapes import infer_shapes
 
 DOMAIN = "com.microsoft"
 
@@ -439,3 +446,32 @@ def test_an_input_of_unknown_size_is_named(graph_of: Any) -> None:
 def test_only_operators_that_exist_are_listed() -> None:
     known = {(schema.domain, schema.name) for schema in onnxruntime_pybind11_state.get_all_operator_schema()}
     assert {key for key in OP_COSTS if key[0] == DOMAIN} <= known
+
+
+def test_the_guide_has_every_operator() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "accounting.md").read_text()
+    named = set(re.findall(r"\w+", guide))
+    assert {op for domain, op in OP_COSTS if domain == DOMAIN} - named == set()
+
+
+def test_a_network_that_onnxruntime_fused_costs_as_much_and_moves_less(tmp_path: Path) -> None:
+    plain = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_squeezenet.onnx"
+    fused = tmp_path / "fused.onnx"
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(fused)
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(plain), options, providers=["CPUExecutionProvider"])
+    before, after = whole(plain), whole(fused)
+    assert counts(after) == counts(before)
+    relus = before.write_elements - after.write_elements
+    assert relus == before.read_elements - after.read_elements > 0
+
+
+def whole(path: Path) -> Work:
+    model = normalise(load_model(path))
+    infer_shapes(model)
+    complete_types(model)
+    graph = summarise(model)
+    assert any(node.domain == DOMAIN for node in graph.nodes) == (path.name == "fused.onnx")
+    return total(graph_works(graph))
