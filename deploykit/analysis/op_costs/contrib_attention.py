@@ -102,7 +102,9 @@ def projected(*, mask: int, past: int, bias: int = 2, extra: int | None = None, 
             macs=batch * steps * inputs * columns + _score_macs(found),
             simple=simple + added + rotated,
             special=special,
-            partly=_cache_rows(node, found, caches, seen=span - steps) if shared else None,
+            partly=_cache_rows(node, found, caches, seen=span - steps, length=max(held, span))
+            if shared
+            else None,
             bias=given(node, bias),
         )
 
@@ -130,7 +132,7 @@ def multi_head(*, bias: int, mask: int, extra: int, past_key: int, past_value: i
         known = _constant(tensors, given(node, past_length))
         span = found.span + held
         if shared and held:
-            span = known + found.fresh if known is not None else held
+            span = known + found.fresh if known is not None else max(held, found.fresh)
         found = replace(found, span=span)
         dtype = kind(tensors, node.inputs[0])
         length = held if shared and held else span
@@ -156,7 +158,9 @@ def multi_head(*, bias: int, mask: int, extra: int, past_key: int, past_value: i
             macs=_score_macs(found),
             simple=simple,
             special=special,
-            partly=_cache_rows(node, found, caches, seen=span - found.fresh) if shared and held else None,
+            partly=_cache_rows(node, found, caches, seen=span - found.fresh, length=length)
+            if shared and held
+            else None,
         )
 
     return cost
@@ -197,7 +201,7 @@ def group_query_attention(node: NodeInfo, tensors: Tensors) -> Work:
         caches = dict.fromkeys((given(node, 3), given(node, 4), _output(node, 1), _output(node, 2)), width)
         seen = found.span - found.fresh
         seen = min(seen, found.window - 1) if found.window else seen
-        rows |= _cache_rows(node, found, caches, seen=seen)
+        rows |= _cache_rows(node, found, caches, seen=seen, length=length)
     return layer(
         node,
         tensors,
@@ -254,7 +258,7 @@ def _group_heads(node: NodeInfo, tensors: Tensors) -> tuple[Heads, bool]:
     present = known_size(tensors.get(_output(node, 1)))
     total = _constant(tensors, given(node, 6))
     shared = bool(held) and (present[2] == held if present else total is not None and total <= held)
-    span = held if shared else held + fresh
+    span = max(held, fresh) if shared else held + fresh  # a window of a cache may be shorter than a prompt
     window = max(0, integer(node, "local_window_size", -1))
     causal = bool(integer(node, "causal", 1))
     return Heads(
@@ -280,10 +284,12 @@ def _score_ops(found: Heads, *, masks: int, capped: bool = False) -> tuple[int, 
     return found.scores * (3 + 1 + masks + 2 * capped), found.scores * (2 + capped)
 
 
-def _cache_rows(node: NodeInfo, found: Heads, widths: dict[str, int], *, seen: int) -> dict[str, int]:
+def _cache_rows(
+    node: NodeInfo, found: Heads, widths: dict[str, int], *, seen: int, length: int
+) -> dict[str, int]:
     """Give the elements that move of caches that past and present share: `seen` rows are read, the fresh ones
-    written. `widths` gives the elements per token and head of each."""
-    rows = {name: found.fresh if name in node.outputs else seen for name in widths if name}
+    written as far as the buffer is long. `widths` gives the elements per token and head of each."""
+    rows = {name: min(found.fresh, length) if name in node.outputs else seen for name in widths if name}
     return {name: found.batch * found.kv_heads * count * widths[name] for name, count in rows.items()}
 
 

@@ -419,6 +419,17 @@ def test_a_cache_that_is_shared_is_read_as_far_as_it_is_filled(graph_of: Any) ->
     assert off_chip_bytes(work, "float16").write == 2 * (8 + 4 + 4)
 
 
+def test_a_window_of_a_cache_may_be_shorter_than_the_prompt(graph_of: Any) -> None:
+    text = """g (float[1,5,8] q, float[1,5,4] k, float[1,5,4] v, float[1,2,3,2] pk, float[1,2,3,2] pv,
+        int32[1] l, int32 t) => (y, float[1,2,3,2] a, float[1,2,3,2] b)
+        { y, a, b = ms.GroupQueryAttention<num_heads=4, kv_num_heads=2, local_window_size=3,
+            sliding_window_cache=1>(q, k, v, pk, pv, l, t) }"""
+    work = work_of(graph_of, text)
+    assert work.macs == 4 * (1 + 2 + 3 + 3 + 3) * 4
+    moved = {access.tensor: access.elements for access in (*work.reads, *work.writes)}
+    assert (moved["pk"], moved["a"]) == (0, 12)  # nothing cached is needed, three tokens stay
+
+
 def test_a_quantized_weight_that_is_added_is_dequantized_beforehand(graph_of: Any) -> None:
     text = (
         "g (uint8[2,3] a, uint8[3] b, float s, uint8 z) => (y) { y = ms.QLinearMul(a, s, z, b, s, z, s, z) }"
