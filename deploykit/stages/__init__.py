@@ -87,7 +87,7 @@ STAGES: dict[str, Stage] = {
     "quantize": Stage(
         "quantize",
         "Calibrate, and emit QDQ ONNX.",
-        version=1,
+        version=2,
         reads=("split", "precision"),
         section="quantize",
         data="calibration",

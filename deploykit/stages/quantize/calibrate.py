@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from deploykit.analysis.ranges import NonFinite, RangeObserver
 from deploykit.artifacts.contract import InputContract
@@ -22,18 +22,21 @@ def calibrate(
     clips: Iterable[Clip],
     *,
     percent: float,
+    whole: Collection[str] = (),
     workspace: Workspace,
 ) -> Calibration:
     """Give the range of each tensor over all frames, streamed frame by frame with state.
 
-    `percent` of the values lie below a range's end and as many above its start; 100 takes the extremes.
+    `percent` of the values lie below a range's end and as many above its start; 100 takes the extremes, as do
+    the tensors in `whole`.
     Memory holds one frame's tensors and a histogram each, whatever the number of frames.
 
     Raises:
         InputError: no frames; missing inputs, wrong types or shapes, NaN or infinity, with clip, frame and
         tensor.
     """
-    observers = {name: RangeObserver(histogram=percent < 100) for name in tensors}
+    percents = {name: 100.0 if name in whole else percent for name in tensors}
+    observers = {name: RangeObserver(histogram=percents[name] < 100) for name in tensors}
     frames, names = 0, []
     with workspace.scratch() as folder:
         inside, files = tapped(partition, workspace, tensors, folder)
@@ -56,7 +59,7 @@ def calibrate(
             "give at least one clip with one frame",
         )
     seen = {name: observer for name, observer in observers.items() if observer.count}
-    ranges = (TensorRange(name, *_range(observer, percent)) for name, observer in seen.items())
+    ranges = (TensorRange(name, *_range(observer, percents[name])) for name, observer in seen.items())
     return Calibration(partition.network, frames, f"{len(names)} clips", tuple(ranges))
 
 

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from deploykit.analysis.affine import Affine, CodeType, affine_for_range
+from deploykit.analysis.flow import NetworkFlow
+from deploykit.analysis.peaks import peak_tensors
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.model import Partition, Segment, SharedWeight
 from deploykit.artifacts.precision import Calibration, PrecisionPlan
@@ -44,7 +46,8 @@ def quantize_network(
     placement = place(partition, plan, prepared)
     wanted = [name for name in placement.rounded if name not in placement.fixed_ranges]
     percent = params.percentile if params.calibration == "percentile" else 100.0
-    calibration = calibrate(partition, wanted, clips, percent=percent, workspace=workspace)
+    whole = peak_tensors(NetworkFlow(partition))
+    calibration = calibrate(partition, wanted, clips, percent=percent, whole=whole, workspace=workspace)
     parameters = shared_parameters(placement, calibration, params.activation_type)
     schemes = plan.scheme_of()
     scales = weight_scales(prepared, schemes, parameters, per_channel=params.per_channel)

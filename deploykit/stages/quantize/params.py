@@ -11,8 +11,9 @@ class QuantizeParams:
     """Options of the quantize stage.
 
     `calibration`: "minmax" takes the extremes that were seen, "percentile" leaves out what lies beyond
-    `percentile` at each end. `activation_type`: codes of activations, asymmetric. `per_channel`: weights
-    have one scale for each output channel, else one for all.
+    `percentile` at each end, except of what a Softmax, ArgMax or TopK ranks. `activation_type`: codes of
+    activations, asymmetric. `per_channel`: weights have one scale for each output channel, else one for
+    all.
     """
 
     calibration: Literal["minmax", "percentile"] = "percentile"

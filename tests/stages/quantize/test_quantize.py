@@ -384,6 +384,26 @@ def test_the_percentile_leaves_outliers_out(bench: Bench) -> None:
     assert weights_of(proto_of(bench, without))["x::scale"] == pytest.approx(6.2 / 255, rel=0.15)
 
 
+def test_the_percentile_keeps_the_winner_of_many_classes(bench: Bench) -> None:
+    text = """g (float[1,1000] x) => (float[1,1000] y)
+{
+    sums = MatMul (x, w)
+    y = Softmax (sums)
+}"""
+    partition = bench.whole(bench.model(text, w=numpy.eye(1000, dtype=numpy.float32)))
+    clips = clips_of(1, 1000)
+    for number, frame in enumerate(frame for clip in clips for frame in clip.frames):
+        frame["x"][0, number] = 30.0  # one value in 1000; a percentile of 99 leaves out ten
+        frame["x"][0, number + 20] = 20.0
+    params = QuantizeParams(calibration="percentile", percentile=99.0)
+    keep_input = SchemeException("sums", "float")
+    result = quantized(bench, partition, clips, keep_input, params=params)
+    network = ReferenceNetwork(result, bench.workspace)
+    for number, frame in enumerate(frame for clip in clips for frame in clip.frames):
+        assert network(frame)["y"].argmax() == number
+    assert weights_of(proto_of(bench, result))["sums::scale"] == pytest.approx(34 / 255, rel=0.05)
+
+
 @pytest.mark.parametrize("percentile", [50.0, 100.5])
 def test_a_percentile_that_makes_no_range_is_an_error(
     bench: Bench, backbone: Partition, percentile: float
