@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "completion": "Print the completion script of a shell.",
     "doctor": "Say what is installed, found and missing.",
     "init": "Write a pipeline for a model of your own.",
+    "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",
     "plan": "Say which steps a run would do, and why.",
     "profile": "Show the chip profiles.",
     "report": "Write the HTML page of a pipeline's newest results.",

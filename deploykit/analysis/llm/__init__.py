@@ -1,0 +1,1 @@
+"""Decoder-only language models, costed from their `config.json` alone."""
