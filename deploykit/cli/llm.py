@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,20 @@ if TYPE_CHECKING:
     from deploykit.analysis.llm.costs import Block, LlmCost, PhaseCost
 
 KINDS = ("weight_bytes", "read_bytes", "write_bytes", "kv_read_bytes", "kv_write_bytes")
-BITS = click.FloatRange(min=1, max=32)
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; "nan" is none, though it compares as if it were in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a value, or fail."""
+        number = super().convert(value, param, ctx)
+        return (
+            number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number.", param, ctx)
+        )
+
+
+BITS = FiniteRange(min=1, max=32)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,7 +51,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--link-bytes-per-s",
-            type=click.FloatRange(min=1e6),
+            type=FiniteRange(min=1e6),
             show_default="their exchange takes no time",
             help="Bandwidth between those chips.",
         ),
@@ -155,7 +169,7 @@ def _block_lines(block: Block) -> Iterator[str]:
         operator = item.operator
         if operator.exchange_bytes:
             told = f"{units.size(operator.exchange_bytes)} to another chip"
-            yield f"  {operator.name:<20}{told:>72}{units.duration(item.time_s):>10}"
+            yield f"  {operator.name:<20}{told:>72}{units.duration(item.time_s or None):>10}"
             continue
         moved = [getattr(operator, kind) for kind in KINDS]
         yield _row(f"  {operator.name}", operator.ops, moved, item.bound, item.time_s)

@@ -66,3 +66,11 @@ def test_a_missing_file_and_an_unknown_chip_are_bad_input(shell: Any) -> None:
     answer = shell.command("llm", "config.json", "--chip", "a600")
     assert answer.code == 2
     assert "a6000" in answer.err
+
+
+def test_bits_are_finite_numbers_in_their_range(shell: Any) -> None:
+    (shell.folder / "config.json").write_text(json.dumps(CONFIG))
+    for bits in ("nan", "inf", "0", "33", "x"):
+        answer = shell.command("llm", "config.json", "--chip", "a6000", "--weight-bits", bits)
+        assert answer.code == 2
+        assert "Invalid value for '--weight-bits'" in answer.err

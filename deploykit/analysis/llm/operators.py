@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deploykit.analysis.llm.config import Activation, Experts, Layer, LlmConfig
+from deploykit.analysis.llm.config import Experts, Layer, LlmConfig
+from deploykit.analysis.llm.families import Activation
 from deploykit.analysis.llm.params import LlmParams, Phase
 
 ACTIVATION_OPS: dict[Activation, int] = {"silu": 2, "gelu": 5, "gelu_tanh": 9}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from deploykit.analysis.llm.config import FAMILIES, Layer, config_from, read_config
+from deploykit.analysis.llm.config import Layer, config_from, read_config
+from deploykit.analysis.llm.families import FAMILIES
 from deploykit.analysis.llm.memory import count_parameters
 from deploykit.core.errors import InputError
 
