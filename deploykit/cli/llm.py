@@ -151,7 +151,7 @@ def _phase_lines(phase: PhaseCost, batch: int) -> Iterator[str]:
     yield ""
     yield f"{phase.phase.name}: {batch} x {phase.phase.tokens} {word} after {phase.phase.past}"
     heads = ("weights", "read", "written", "KV read", "KV write", "ops/B", "bound", "time")
-    yield f"{'':<22}{'operations':>10}" + "".join(f"{head:>9}" for head in heads)
+    yield f"{'':<21}{'ops':>7}" + "".join(f"{head:>9}" for head in heads)
     for block in phase.blocks:
         yield f"{block.name} x {block.count}" if block.count > 1 else block.name
         yield from _block_lines(block)
@@ -169,7 +169,7 @@ def _block_lines(block: Block) -> Iterator[str]:
         operator = item.operator
         if operator.exchange_bytes:
             told = f"{units.size(operator.exchange_bytes)} to another chip"
-            yield f"  {operator.name:<20}{told:>72}{units.duration(item.time_s or None):>10}"
+            yield f"  {operator.name:<20}{told:>69}{units.duration(item.time_s or None):>9}"
             continue
         moved = [getattr(operator, kind) for kind in KINDS]
         yield _row(f"  {operator.name}", operator.ops, moved, item.bound, item.time_s)
@@ -178,7 +178,7 @@ def _block_lines(block: Block) -> Iterator[str]:
 def _row(name: str, ops: int, moved: list[int], bound: str, time_s: float) -> str:
     cells = [units.size(part) if part else "" for part in moved]
     cells += [units.digits(ops / sum(moved)), bound, units.duration(time_s)]
-    return f"{name:<22}{units.quantity(ops, ''):>10}" + "".join(f"{cell:>9}" for cell in cells)
+    return f"{name:<21}{units.quantity(ops, ''):>7}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _summary(cost: LlmCost) -> Iterator[str]:
