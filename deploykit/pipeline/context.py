@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from deploykit.artifacts.contract import InputContract
 from deploykit.core.codec import to_plain
 from deploykit.core.packages import package_file
 from deploykit.core.profile import ChipProfile
+from deploykit.core.python_code import module_file
 from deploykit.core.yaml_file import Document
 from deploykit.pipeline.config import PipelineConfig
 from deploykit.pipeline.file_digests import FileDigests
@@ -151,10 +153,19 @@ class Context:
     def _source_digests(self, step: Step) -> dict[str, str]:
         source = self.source(step.networks[0])
         if source is None:
-            return {}
+            return self._torch_digests(step)
         names = self.digests.names(source, "external", _external_files)
         found = {source.name: self.digests.digest(source)}
         return found | {name: self.digests.digest(source.parent / name) for name in names}
+
+    def _torch_digests(self, step: Step) -> dict[str, str]:
+        """Give what decides a PyTorch network: the file of the module that builds it, and torch's version."""
+        name = self.params(step).torch
+        file = module_file(name.partition(":")[0], self.folder) if name else None
+        if file is None:
+            return {}
+        version = metadata.version("torch") if importlib.util.find_spec("torch") else "none"
+        return {name: self.digests.digest(file), "torch": version}
 
 
 def _external_files(model: Path) -> tuple[str, ...]:

@@ -167,6 +167,7 @@ def _run(
         clips=context.clips(step),
         task=context.task if stage.data == "task" else None,
         task_kind=context.task_kind,
+        folder=context.folder,
         source=context.source(step.networks[0]) if stage.uses_source else None,
     )
     started = time.perf_counter()

@@ -41,6 +41,7 @@ class StageCall:
     clips: ClipSource | tuple[()] = ()
     task: Task | None = None
     task_kind: str = ""
+    folder: Path = Path()
     source: Path | None = None
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.packages import PREFIX, package_file
+from deploykit.core.python_code import module_file
 from deploykit.tasks.context import TaskContext
 
 
@@ -66,15 +66,3 @@ def option_files(value: str, folder: Path, where: str) -> list[tuple[str, Path]]
         return [(value, path)]
     module = module_file(value.split(":")[0], folder) if ":" in value else None
     return [(value, module)] if module else []
-
-
-def module_file(module: str, folder: Path) -> Path | None:
-    """Find a module's source file as Python does, and in `folder`; None where it has none."""
-    inside_folder = folder.joinpath(*module.split(".")).with_suffix(".py")
-    if inside_folder.is_file():
-        return inside_folder
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None

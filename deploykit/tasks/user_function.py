@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from deploykit.core.errors import input_error
+from deploykit.core.python_code import load_function
 from deploykit.tasks.context import TaskContext
 from deploykit.tasks.frames import checked_frame
 from deploykit.tasks.protocol import Clip, Frame, MetricSpec, Network, Record
@@ -55,7 +54,7 @@ class FunctionTask:
         if self.metric is None:
             return {}
         outputs = {name: self._outputs(name, network, index) for name, network in networks.items()}
-        function: MetricFunction = load_function(self.metric, self.context, "task.metric")
+        function: MetricFunction = load_function(self.metric, self.context.folder, "task.metric")
         values = function(index, outputs)
         wanted = {spec.name for spec in self.metrics}
         if set(values) != wanted:
@@ -73,7 +72,7 @@ class FunctionTask:
 
     def _clips(self, network: str, split: Split, count: int) -> Iterator[Clip]:
         contracts = self.context.of(network)
-        function: DataFunction = load_function(self.data, self.context, "task.data")
+        function: DataFunction = load_function(self.data, self.context.folder, "task.data")
         where = f"task.data {self.data} ({network}, {split})"
         index = -1
         for index, given in enumerate(islice(function(network, split), count)):
@@ -93,16 +92,3 @@ class FunctionTask:
             )
         network.reset()
         return [network(frame) for frame in clip.frames]
-
-
-def load_function(name: str, context: TaskContext, where: str) -> Any:
-    """Import "package.module:function"; the pipeline's folder is searched too."""
-    module_name, function_name = name.split(":")
-    folder = str(context.folder.resolve())
-    if folder not in sys.path:
-        sys.path.append(folder)  # kept: the function may import its neighbours when it is called
-    try:
-        return getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        fix = f"modules are found on Python's path and in {folder}"
-        raise input_error(where, f"cannot load {name} ({error})", fix) from error

@@ -34,11 +34,17 @@ OLD_OPSET, PLAIN_OPSET = 13, 17
 
 
 def export_network(
-    source: Path | None, clips: Iterable[Clip], *, network: str, params: ExportParams, workspace: Workspace
+    source: Path | None,
+    clips: Iterable[Clip],
+    *,
+    network: str,
+    params: ExportParams,
+    workspace: Workspace,
+    folder: Path,
 ) -> Model:
     """See `export_model`."""
     with workspace.scratch() as scratch:
-        file, author = _open_source(source, params, scratch, network)
+        file, author = _open_source(source, params, folder, scratch, network)
         loaded = load_model(file)
         model = normalise(loaded, freeze=params.freeze)
         bind(model, params.sizes, params.shapes)
@@ -67,7 +73,7 @@ def export_network(
 
 
 def _open_source(
-    source: Path | None, params: ExportParams, scratch: Path, network: str
+    source: Path | None, params: ExportParams, folder: Path, scratch: Path, network: str
 ) -> tuple[Path, Network | None]:
     """Give the ONNX file, and the network that it came from where that is no ONNX file."""
     if params.torch and source is not None:
@@ -75,7 +81,7 @@ def _open_source(
     if params.torch:
         from deploykit.stages.export.from_torch import export_torch
 
-        return export_torch(params, scratch)
+        return export_torch(params, folder, scratch)
     if source is None:
         raise input_error(
             network, "no model is given", "give an ONNX file, or `torch: package.module:function`"

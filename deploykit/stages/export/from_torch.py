@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from deploykit.artifacts.model import StatePair
 from deploykit.core.errors import input_error
+from deploykit.core.python_code import load_function
 from deploykit.stages.export.params import ExportParams
 from deploykit.tasks.protocol import Array, Network
 
@@ -27,17 +27,18 @@ class Built:
     outputs: tuple[str, ...]
 
 
-def export_torch(params: ExportParams, scratch: Path) -> tuple[Path, Network]:
+def export_torch(params: ExportParams, folder: Path, scratch: Path) -> tuple[Path, Network]:
     """Export the module to an ONNX file; gives that and the module as a network to compare with.
 
-    Raises InputError where torch is missing, the function cannot be found or fails, or the export does.
+    `folder` is the pipeline's. Raises InputError where torch is missing, the function cannot be found or
+    fails, or the export does.
     """
     try:
         torch = importlib.import_module("torch")
     except ImportError as error:
         fix = "install it with `pip install 'deploykit[torch]'`"
         raise input_error("export: torch", "PyTorch is not installed", fix) from error
-    built = _build(params.torch, torch)
+    built = _build(params.torch, folder, torch)
     target = scratch / "from_torch.onnx"
     opset = params.opset or OPSET
     try:
@@ -57,17 +58,8 @@ def export_torch(params: ExportParams, scratch: Path) -> tuple[Path, Network]:
     return target, TorchNetwork(built, torch, params.state)
 
 
-def _build(spec: str, torch: Any) -> Built:
-    module_name, _, function_name = spec.partition(":")
-    if not module_name or not function_name:
-        raise input_error(spec, "not of the form package.module:function")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except ImportError as error:
-        looked = f"Python looks in {sys.path[0] or 'the current folder'} and the installed packages"
-        raise input_error(spec, f"cannot import {module_name!r}: {error}", looked) from error
-    except AttributeError as error:
-        raise input_error(spec, f"{module_name!r} has no {function_name!r}") from error
+def _build(spec: str, folder: Path, torch: Any) -> Built:
+    function = load_function(spec, folder, "export.torch")
     try:
         result = function()
     except Exception as error:  # the user's own code

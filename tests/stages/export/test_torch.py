@@ -73,9 +73,9 @@ def test_inputs_and_outputs_without_names_get_some(bench: Any, module: str) -> N
     ("spec", "message"),
     [
         ("{m}:fails", "the function fails: ValueError: no weights here"),
-        ("{m}:none", "has no 'none'"),
-        ("no_such_module:f", "cannot import 'no_such_module'"),
-        ("{m}", "not of the form package.module:function"),
+        ("{m}:none", "cannot load torch_nets:none"),
+        ("no_such_module:f", "cannot load no_such_module:f"),
+        ("{m}", "is not of the form package.module:function"),
         ("{m}:wrong_names", "2 output names are given, the module gives 1 outputs"),
         ("{m}:nothing", r"has to return \(module, example inputs\)"),
     ],
