@@ -67,7 +67,7 @@ class OrtNetwork:
         return outputs
 
 
-class CalibrationFrames(CalibrationDataReader):  # type: ignore[misc]
+class CalibrationFrames(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no type hints
     """Training frames for onnxruntime's calibrator, each with the state that the float network has there."""
 
     def __init__(self, path: Path, clips: int) -> None:

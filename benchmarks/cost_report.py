@@ -74,7 +74,7 @@ def deploykit_macs(path: Path) -> int:
 
 def onnx_tool_macs(path: Path) -> int:
     """Profile every node with onnx-tool; give the MACs."""
-    import onnx_tool  # type: ignore[import-not-found]
+    import onnx_tool  # type: ignore[import-not-found]  # a peer, installed for this alone
 
     graph = onnx_tool.Model(str(path)).graph
     graph.shape_infer()

@@ -107,5 +107,5 @@ def _type_of(declared: TypeProto) -> tuple[str, tuple[Dim, ...] | None]:
 
 
 def _dim(dim: object) -> Dim:
-    kind = dim.WhichOneof("value")  # type: ignore[attr-defined]
+    kind = dim.WhichOneof("value")  # type: ignore[attr-defined]  # protobuf's repeated fields lose their element type
     return getattr(dim, kind) if kind else None

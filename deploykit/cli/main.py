@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0  # the reader of our output has seen enough (`| head`)
-    except Exception:
+    except Exception:  # the last net: whatever reaches it is our fault, and says so
         traceback.print_exc()
         _say("this is a fault of deploykit's: please report it with the lines above")
         return 3
