@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from deploykit.analysis.flow import NetworkFlow
 from deploykit.artifacts.graph import NodeInfo
-from deploykit.artifacts.precision import Scheme, TensorPrecision
+from deploykit.artifacts.precision import ACTIVATION_BITS, Scheme, TensorPrecision, is_integer
 
 FLOAT_STORAGE: dict[Scheme, str] = {"float32": "float", "float16": "float16"}
 
@@ -17,10 +17,12 @@ def storage_types(
     """Give the storage type of every activation, in execution order.
 
     - What holds no real numbers keeps its type.
-    - An int8 node writes int8, unless the tensor is one of `float_tensors` (it then writes its sums
-      unrounded).
-    - What a float node writes, or what enters the network, is stored int8 where all its readers work on
-      int8: rounded once, when written. Otherwise it is float, and an int8 reader rounds for itself.
+    - A node on 8-bit activations writes int8, one on 16-bit activations int16, unless the tensor is one of
+      `float_tensors` (it then writes its sums unrounded). A reader with fewer bits rounds for itself; one
+      with more takes the codes as they are.
+    - What a float node writes, or what enters the network, is stored in integers where all its readers work
+      on integers: rounded once, when written, to the most bits that one of them takes. Otherwise it is
+      float, and such a reader rounds for itself.
     - A state pair is one tensor: its output and its input have one type.
     """
     found = {}
@@ -44,9 +46,15 @@ def _storage(
     producer: NodeInfo | None = flow.producer.get(name)
     needs_float = name in float_tensors or any(tensor in float_tensors for tensor in later)
     if not needs_float:
-        written_int8 = producer is not None and schemes[producer.id] == "w8a8"
-        read_int8 = bool(readers) and all(scheme == "w8a8" for scheme in reader_schemes)
-        if written_int8 or read_int8:
-            return "int8"
+        if producer is not None and is_integer(schemes[producer.id]):
+            return code_type(schemes[producer.id])
+        if readers and all(map(is_integer, reader_schemes)):
+            return code_type(max(reader_schemes, key=ACTIVATION_BITS.__getitem__))
     makers = [schemes[producer.id]] if producer is not None else []
-    return next((FLOAT_STORAGE[scheme] for scheme in (*makers, *reader_schemes) if scheme != "w8a8"), "float")
+    floats = (FLOAT_STORAGE[scheme] for scheme in (*makers, *reader_schemes) if not is_integer(scheme))
+    return next(floats, "float")
+
+
+def code_type(scheme: Scheme) -> str:
+    """Give the type of the activations that a node of an integer scheme writes."""
+    return f"int{ACTIVATION_BITS[scheme]}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from deploykit.analysis.live_ranges import inner_nodes
 from deploykit.artifacts.graph import GraphInfo, TensorInfo
 from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import Scheme
+from deploykit.artifacts.precision import WEIGHT_BITS, Scheme
 from deploykit.core.dtypes import ELEMENT_TYPES, is_float, size_bytes
 
 
@@ -41,7 +41,7 @@ def _reader_schemes(graph: GraphInfo, schemes: Mapping[str, Scheme]) -> dict[str
 
 
 def _stored_size(info: TensorInfo, scheme: Scheme) -> int:
-    """Give one weight's bytes at a scheme: float weights become int8 or float16, a w8a8 node's bias int32."""
+    """Give one weight's bytes at a scheme: float weights become int4, int8 or float16, biases int32."""
     count = 1
     for dim in info.shape or ():
         count *= dim if isinstance(dim, int) else 1
@@ -52,4 +52,4 @@ def _stored_size(info: TensorInfo, scheme: Scheme) -> int:
     if scheme == "float16":
         return size_bytes("float16", count)
     is_bias = len(info.shape or ()) <= 1
-    return size_bytes("int32" if is_bias else "int8", count)
+    return size_bytes("int32" if is_bias else f"int{WEIGHT_BITS[scheme]}", count)

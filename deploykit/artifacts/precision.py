@@ -5,22 +5,61 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Scheme: TypeAlias = Literal["float32", "float16", "w8a8"]
-"""Weight and activation bits of a node: `w8a8` is int8 weights and int8 activations."""
+Scheme: TypeAlias = Literal["float32", "float16", "w8a8", "w8a16", "w4a16", "w4a8"]
+"""Weight and activation bits of a node: `w4a8` is int4 weights and int8 activations.
+
+A node without learned weights computes on its activations alone: w4a8 is the same as w8a8 there.
+"""
+
+WEIGHT_BITS: dict[Scheme, int] = {
+    "float32": 32,
+    "float16": 16,
+    "w8a8": 8,
+    "w8a16": 8,
+    "w4a16": 4,
+    "w4a8": 4,
+}
+ACTIVATION_BITS: dict[Scheme, int] = {
+    "float32": 32,
+    "float16": 16,
+    "w8a8": 8,
+    "w8a16": 16,
+    "w4a16": 16,
+    "w4a8": 8,
+}
+
+Granularity: TypeAlias = Literal["tensor", "channel"] | int
+"""How many weights share a scale: all, those of an output channel, or so many along the input channels."""
+
+DEFAULT_BLOCK = 32
+
+
+def is_integer(scheme: Scheme) -> bool:
+    """Say whether a scheme computes on integers."""
+    return not scheme.startswith("float")
+
+
+def default_granularity(scheme: Scheme) -> Granularity:
+    """Give the granularity of a scheme's weights where nobody asks for another."""
+    return DEFAULT_BLOCK if WEIGHT_BITS[scheme] == 4 else "channel"
 
 
 @dataclass(frozen=True)
 class NodePrecision:
-    """A node's scheme; `reason` is the sentence that the user reads."""
+    """A node's scheme and how many weights share a scale; `reason` is the sentence that the user reads.
+
+    `granularity` says nothing about a node in float or without weights; None is the scheme's default.
+    """
 
     node: str
     scheme: Scheme
     reason: str
+    granularity: Granularity | None = None
 
 
 @dataclass(frozen=True)
 class TensorPrecision:
-    """The type in which an activation is stored between nodes ("int8", "float16", "float", "int64" ...)."""
+    """The type in which an activation is stored between nodes ("int8", "int16", "float", "int64" ...)."""
 
     tensor: str
     dtype: str
@@ -38,6 +77,10 @@ class PrecisionPlan:
     def scheme_of(self) -> dict[str, Scheme]:
         """Schemes by node id."""
         return {node.node: node.scheme for node in self.nodes}
+
+    def granularity_of(self) -> dict[str, Granularity]:
+        """Granularities by node id."""
+        return {node.node: node.granularity or default_granularity(node.scheme) for node in self.nodes}
 
 
 @dataclass(frozen=True)

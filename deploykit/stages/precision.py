@@ -13,7 +13,7 @@ from deploykit.analysis.storage_types import storage_types
 from deploykit.artifacts.costs import CostReport, NodeCost
 from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme
+from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme, is_integer
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile
@@ -77,7 +77,7 @@ def plan_precision(
             planned.append(_offered(node, wish, engine_costs.get(node.id), profile))
     schemes = {node.node: node.scheme for node in planned}
     float_tensors = [
-        name for _, found in marks for name, owner in found.tensors.items() if schemes[owner] != "w8a8"
+        name for _, found in marks for name, owner in found.tensors.items() if not is_integer(schemes[owner])
     ]
     tensors = storage_types(flow, schemes, float_tensors)
     return PrecisionPlan(partition.network, tuple(planned), tensors, _notices(partition, planned, asked))
@@ -110,7 +110,7 @@ def _offered(node: NodeInfo, wish: _Wish, cost: NodeCost | None, profile: ChipPr
         engine, offers = chosen.name, list(chosen.peak_ops_per_s)
     schemes: tuple[Scheme, ...] = get_args(Scheme)
     known = [scheme for offer in offers for scheme in schemes if scheme == offer]
-    best_float: Scheme = next((scheme for scheme in known if scheme != "w8a8"), "float32")
+    best_float: Scheme = next((scheme for scheme in known if not is_integer(scheme)), "float32")
     if wish.choice == "float":
         return NodePrecision(node.id, best_float, wish.reason)
     if wish.choice in known:
