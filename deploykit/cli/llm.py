@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from deploykit.cli.options import format_option
 from deploykit.core.profile import load_profile
-from deploykit.reports import units
-
-if TYPE_CHECKING:
-    from deploykit.analysis.llm.costs import Block, LlmCost, PhaseCost
-
-KINDS = ("weight_bytes", "read_bytes", "write_bytes", "kv_read_bytes", "kv_write_bytes")
 
 
 class FiniteRange(click.FloatRange):
@@ -56,6 +50,25 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Bandwidth between those chips.",
         ),
         click.option(
+            "--sparsity",
+            type=FiniteRange(min=0, max=1, max_open=True),
+            default=0,
+            help="Share of the layers' weights that are zero and not stored.",
+        ),
+        click.option(
+            "--index-bits",
+            type=FiniteRange(min=0, max=32),
+            default=0,
+            help="Bits that say where a stored weight stands: 2 for 2:4.",
+        ),
+        click.option("--skips-zeros", is_flag=True, help="The hardware computes the stored weights only."),
+        click.option(
+            "--low-rank",
+            type=FiniteRange(min=0, max=1, min_open=True),
+            default=1,
+            help="Share of the layers' weights that two factors of lower rank keep.",
+        ),
+        click.option(
             "--accounting",
             type=click.Choice(["clean", "published"]),
             default="clean",
@@ -71,123 +84,104 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--chip", required=True, help="A chip profile: its name, or a YAML file.")
 @_options
+@click.option("--draft", type=click.Path(path_type=Path, dir_okay=False), help="A draft model's config.json.")
+@click.option("--draft-tokens", type=click.IntRange(1, 64), default=4, help="Tokens that it drafts a round.")
+@click.option(
+    "--acceptance",
+    type=FiniteRange(min=0, max=1, max_open=True),
+    default=0.7,
+    help="Probability that a drafted token is kept: measure it.",
+)
+@click.option(
+    "--curve",
+    "curves",
+    multiple=True,
+    metavar="NAME=V,V,...",
+    help="Cost each of these values instead (batch=1,4,16); repeat it for a grid.",
+)
 @format_option
-def command(config: Path, chip: str, form: str, **options: Any) -> None:
+def command(
+    config: Path,
+    chip: str,
+    draft: Path | None,
+    draft_tokens: int,
+    acceptance: float,
+    curves: tuple[str, ...],
+    form: str,
+    **options: Any,
+) -> None:
     """Cost the language model of CONFIG (its config.json) on a chip: prompt, decode, memory, speed."""
     from deploykit.analysis.llm.config import read_config
     from deploykit.analysis.llm.costs import cost_llm
+    from deploykit.analysis.llm.curves import cost_curves
     from deploykit.analysis.llm.params import LlmParams
+    from deploykit.analysis.llm.speculative import cost_speculative
+    from deploykit.cli.llm_text import lines, plain, print_curves, speculative_lines
+    from deploykit.core.codec import to_plain
 
     model = read_config(config)
     profile, _ = load_profile(chip, beside=Path.cwd())
-    cost = cost_llm(model, profile, LlmParams(**options), where=str(config))
-    if form == "json":
-        print(json.dumps(_plain(cost), indent=2))
+    params = LlmParams(**options)
+    if curves:
+        axes = _axes(curves)
+        points = cost_curves(model, profile, params, axes=axes, where=str(config))
+        print_curves(points, tuple(axes), form)
         return
-    for line in _lines(cost, profile.engines[0].count):
+    cost = cost_llm(model, profile, params, where=str(config))
+    speculative = None
+    if draft is not None:
+        speculative = cost_speculative(
+            cost,
+            read_config(draft),
+            profile,
+            draft_tokens=draft_tokens,
+            acceptance=acceptance,
+            where=str(draft),
+        )
+    if form == "json":
+        print(json.dumps(plain(cost) | {"speculative": to_plain(speculative)}, indent=2))
+        return
+    for line in (*lines(cost, profile.engines[0].count), *speculative_lines(speculative)):
         print(line)
 
 
-def _plain(cost: LlmCost) -> dict[str, Any]:
-    from deploykit.core.codec import to_plain
+def _axes(curves: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
+    """Read `batch=1,4` options.
 
-    return {
-        "config": to_plain(cost.config),
-        "chip": cost.chip,
-        "engine": cost.engine,
-        "roofline": to_plain(cost.roofline),
-        "params": to_plain(cost.params),
-        "prefill": _plain_phase(cost.prefill),
-        "decode": _plain_phase(cost.decode),
-        "memory": {**to_plain(cost.memory), "peak_bytes": cost.memory.peak_bytes},
-        "time_to_first_token_s": cost.time_to_first_token_s,
-        "decode_time_s": cost.decode_time_s,
-        "tokens_per_s": cost.tokens_per_s,
-    }
+    Raises:
+        InputError: every one that cannot be read.
+    """
+    from deploykit.analysis.llm.curves import AXES
+    from deploykit.core.errors import Fault, InputError
+    from deploykit.core.names import did_you_mean
 
-
-def _plain_phase(phase: PhaseCost) -> dict[str, Any]:
-    from deploykit.core.codec import to_plain
-
-    totals = {kind: phase.total(kind) for kind in ("ops", *KINDS, "exchange_bytes")}
-    blocks = []
-    for block in phase.blocks:
-        rows = [
-            {**to_plain(item), "operator": {**to_plain(item.operator), "ops": item.operator.ops}}
-            for item in block.operators
-        ]
-        blocks.append({"name": block.name, "count": block.count, "time_s": block.time_s, "operators": rows})
-    return {
-        **to_plain(phase.phase),
-        **totals,
-        "time_s": phase.time_s,
-        "time_by_bound_s": phase.time_by_bound(),
-        "blocks": blocks,
-    }
+    axes: dict[str, tuple[float, ...]] = {}
+    faults = []
+    for curve in curves:
+        name, _, text = curve.partition("=")
+        key = name.strip().replace("-", "_")
+        where = f"--curve {curve}"
+        if key not in AXES:
+            faults.append(
+                Fault(where, f"no axis {name!r}{did_you_mean(key, AXES)}", f"known: {', '.join(AXES)}")
+            )
+        elif key in axes:
+            faults.append(Fault(where, f"{name} is given twice", "list all its values in one --curve"))
+        else:
+            try:
+                axes[key] = tuple(_value(key, part) for part in text.split(","))
+            except ValueError as error:
+                faults.append(Fault(where, str(error), "values are numbers with commas between them"))
+    if faults:
+        raise InputError(*faults)
+    return axes
 
 
-def _lines(cost: LlmCost, engines: int) -> Iterator[str]:
-    from deploykit.analysis.llm.memory import count_parameters
-
-    params, roof = cost.params, cost.roofline
-    count = units.quantity(count_parameters(cost.config), "parameters")
-    yield (
-        f"{cost.config.family}, {count} on {cost.chip}, "
-        f"1 of {engines} {cost.engine}: {roof.scheme} {units.quantity(roof.peak_ops_per_s, 'ops/s')}, "
-        f"{units.quantity(roof.bandwidth_bytes_per_s, 'B/s')}; accounting: {params.accounting}"
-    )
-    for phase in (cost.prefill, cost.decode):
-        yield from _phase_lines(phase, params.batch)
-    if params.tensor_parallel > 1:
-        yield ""
-        yield f"Each of {params.tensor_parallel} chips; figures are those of one."
-        if roof.link_bytes_per_s is None:
-            yield "The exchange between them is not in the times: give --link-bytes-per-s."
-    yield from _summary(cost)
-
-
-def _phase_lines(phase: PhaseCost, batch: int) -> Iterator[str]:
-    word = "tokens" if phase.phase.tokens > 1 else "token"
-    yield ""
-    yield f"{phase.phase.name}: {batch} x {phase.phase.tokens} {word} after {phase.phase.past}"
-    heads = ("weights", "read", "written", "KV read", "KV write", "ops/B", "bound", "time")
-    yield f"{'':<21}{'ops':>7}" + "".join(f"{head:>9}" for head in heads)
-    for block in phase.blocks:
-        yield f"{block.name} x {block.count}" if block.count > 1 else block.name
-        yield from _block_lines(block)
-    yield _row(
-        "whole",
-        phase.total("ops"),
-        [phase.total(kind) for kind in KINDS],
-        next(iter(phase.time_by_bound())),
-        phase.time_s,
-    )
-
-
-def _block_lines(block: Block) -> Iterator[str]:
-    for item in block.operators:
-        operator = item.operator
-        if operator.exchange_bytes:
-            told = f"{units.size(operator.exchange_bytes)} to another chip"
-            yield f"  {operator.name:<20}{told:>69}{units.duration(item.time_s or None):>9}"
-            continue
-        moved = [getattr(operator, kind) for kind in KINDS]
-        yield _row(f"  {operator.name}", operator.ops, moved, item.bound, item.time_s)
-
-
-def _row(name: str, ops: int, moved: list[int], bound: str, time_s: float) -> str:
-    cells = [units.size(part) if part else "" for part in moved]
-    cells += [units.digits(ops / sum(moved)), bound, units.duration(time_s)]
-    return f"{name:<21}{units.quantity(ops, ''):>7}" + "".join(f"{cell:>9}" for cell in cells)
-
-
-def _summary(cost: LlmCost) -> Iterator[str]:
-    params, memory = cost.params, cost.memory
-    last = params.prompt + params.generate - 1
-    yield ""
-    yield f"weights               {units.size(memory.weight_bytes)}"
-    yield f"KV cache              {units.size(memory.kv_bytes)} at {last} tokens of each sequence"
-    yield f"activations           {units.size(memory.activation_bytes)} at most, in the prompt"
-    yield f"peak memory           {units.size(memory.peak_bytes)}"
-    yield f"time to first token   {units.duration(cost.time_to_first_token_s)}"
-    yield f"tokens per second     {units.digits(cost.tokens_per_s)}, all sequences together"
+def _value(key: str, text: str) -> float:
+    """Read one value of an axis; allowed is what the option of the same name allows."""
+    option = next(option for option in command.params if option.name == key)
+    try:
+        value: float = option.type.convert(text.strip(), option, None)
+    except click.BadParameter as error:
+        raise ValueError(error.message) from error
+    return value

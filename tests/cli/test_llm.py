@@ -74,3 +74,40 @@ def test_bits_are_finite_numbers_in_their_range(shell: Any) -> None:
         answer = shell.command("llm", "config.json", "--chip", "a6000", "--weight-bits", bits)
         assert answer.code == 2
         assert "Invalid value for '--weight-bits'" in answer.err
+
+
+def test_a_draft_model_adds_its_lines(shell: Any) -> None:
+    (shell.folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 56}))
+    (shell.folder / "draft.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 4}))
+    answer = shell.command("llm", "config.json", "--chip", "a6000", "--draft", "draft.json")
+    assert "drafted by qwen3, 219 Mparameters: 4 tokens a round, 70% of them kept" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100
+    answer = shell.command(
+        "llm", "config.json", "--chip", "a6000", "--draft", "draft.json", "--format", "json"
+    )
+    assert json.loads(answer.out)["speculative"]["tokens_per_round"] > 2
+
+
+def test_a_grid_has_a_row_a_point(shell: Any) -> None:
+    (shell.folder / "config.json").write_text(json.dumps(CONFIG))
+    words = ("llm", "config.json", "--chip", "a6000", "--curve", "batch=1,4", "--curve", "kv-bits=8,16")
+    answer = shell.command(*words)
+    assert [line.split()[:2] for line in answer.out.splitlines()] == [
+        ["batch", "kv_bits"],
+        ["1", "8"],
+        ["1", "16"],
+        ["4", "8"],
+        ["4", "16"],
+    ]
+    rows = json.loads(shell.command(*words, "--format", "json").out)
+    assert rows[3]["kv_bytes"] == 8 * rows[0]["kv_bytes"]
+
+
+def test_every_fault_of_a_grid_is_told(shell: Any) -> None:
+    (shell.folder / "config.json").write_text(json.dumps(CONFIG))
+    curves = ("--curve", "bach=1", "--curve", "batch=0", "--curve", "batch=2", "--curve", "batch=3")
+    answer = shell.command("llm", "config.json", "--chip", "a6000", *curves)
+    assert answer.code == 2
+    assert "no axis 'bach', did you mean 'batch'?" in answer.err
+    assert "batch=0: 0 is not in the range" in answer.err
+    assert "batch is given twice" in answer.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deploykit.analysis.llm.config import Experts, Layer, LlmConfig
@@ -37,10 +38,32 @@ def plan_memory(config: LlmConfig, params: LlmParams) -> LlmMemory:
     )
     return LlmMemory(
         parameters=count,
-        weight_bytes=run.weights(count),
+        weight_bytes=_stored_bytes(run, count),
         kv_bytes=run.cached(2 * params.batch * values * config.kv_heads * config.head_dim),
         activation_bytes=widest + run.activations(run.rows * config.hidden),
     )
+
+
+def _stored_bytes(run: Pass, count: int) -> int:
+    """Give the bytes of all parameters; projections of the layers as `Pass.projection` keeps them."""
+    matrices = [matrix for layer in run.config.layers for matrix in _projections(run.config, layer)]
+    others = count - sum(copies * inputs * outputs for inputs, outputs, copies in matrices)
+    kept = sum(copies * run.projection(inputs, outputs).stored_bytes for inputs, outputs, copies in matrices)
+    return run.weights(others) + kept
+
+
+def _projections(config: LlmConfig, layer: Layer) -> Iterator[tuple[int, int, int]]:
+    """Give inputs, outputs and number of each kind of weight matrix in a layer, its router aside."""
+    hidden, queries, keys = config.hidden, config.heads * config.head_dim, config.kv_heads * config.head_dim
+    yield from ((hidden, queries, 1), (hidden, keys, 2), (queries, hidden, 1))
+    experts = config.experts if layer.experts else None
+    widths = [(config.intermediate, 1)]
+    if experts is not None:
+        widths = [(experts.intermediate, experts.count), (experts.shared_intermediate, 1)]
+    for width, copies in widths:
+        if width:
+            yield hidden, width, copies * (2 if config.gated else 1)
+            yield width, hidden, copies
 
 
 def count_parameters(config: LlmConfig) -> int:

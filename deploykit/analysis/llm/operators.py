@@ -44,6 +44,16 @@ class LlmOperator:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """A weight matrix as it is kept. `rank` is that of its two factors, between which `rank` values a row are
+    written and read; 0 where it is whole."""
+
+    rank: int
+    stored_bytes: int
+    macs_per_row: int
+
+
+@dataclass(frozen=True)
 class Pass:
     """A model on its way through one phase; `config` is one chip's share of it."""
 
@@ -68,6 +78,19 @@ class Pass:
         """Give the bytes of so many values of the key-value cache."""
         return math.ceil(count * self.params.kv_bits / 8)
 
+    def projection(self, inputs: int, outputs: int) -> Projection:
+        """Give a projection of a layer as it is kept: in two factors, and without its zeros."""
+        params = self.params
+        rank, weights = 0, inputs * outputs
+        if params.low_rank < 1:
+            rank = max(1, int(params.low_rank * weights / (inputs + outputs)))
+            weights = rank * (inputs + outputs)
+        stored = math.ceil(weights * (1 - params.sparsity))
+        bits = params.weight_bits + (params.index_bits if params.sparsity else 0.0)
+        return Projection(
+            rank, math.ceil(stored * bits / 8), macs_per_row=stored if params.skips_zeros else weights
+        )
+
     def linear(
         self,
         name: str,
@@ -77,16 +100,22 @@ class Pass:
         bias: bool = False,
         rows: int | None = None,
         copies: int = 1,
+        whole: bool = False,
     ) -> LlmOperator:
-        """Give a projection of `rows` rows, whose weights are read in `copies` versions (experts)."""
+        """Give a matrix product of `rows` rows, whose weights are read in `copies` versions (experts).
+
+        `whole` ones are neither pruned nor factorised: the router, the `lm_head`.
+        """
         rows = self.rows if rows is None else rows
+        kept = Pass(self.config, self.phase, self.params.dense) if whole else self
+        matrix = kept.projection(inputs, outputs)
         return LlmOperator(
             name,
-            macs=rows * inputs * outputs,
+            macs=rows * matrix.macs_per_row,
             vector_ops=rows * outputs * bias,
-            weight_bytes=self.weights(copies * inputs * outputs) + self.activations(copies * outputs * bias),
-            read_bytes=self.activations(rows * inputs),
-            write_bytes=self.activations(rows * outputs),
+            weight_bytes=copies * matrix.stored_bytes + self.activations(copies * outputs * bias),
+            read_bytes=self.activations(rows * (inputs + matrix.rank)),
+            write_bytes=self.activations(rows * (outputs + matrix.rank)),
         )
 
     def vector(self, name: str, ops: int, *, reads: int, writes: int, weights: int = 0) -> LlmOperator:
@@ -119,8 +148,8 @@ def layer_operators(run: Pass, layer: Layer) -> tuple[LlmOperator, ...]:
 
 
 def outer_operators(run: Pass) -> tuple[LlmOperator, ...]:
-    """Give what stands before and after the layers. Only the last token of a sequence meets the `lm_head`."""
-    config, batch = run.config, run.params.batch
+    """Give what stands before and after the layers. Of a prompt, only the last token meets the `lm_head`."""
+    config, predicting = run.config, run.params.batch * run.phase.predicting
     looked_up = run.rows * config.hidden
     embedding = LlmOperator(
         "embedding",
@@ -128,10 +157,12 @@ def outer_operators(run: Pass) -> tuple[LlmOperator, ...]:
         weight_bytes=run.weights(looked_up),
         write_bytes=run.activations(looked_up),
     )
-    head = run.linear("lm_head", config.hidden, config.vocab, bias=config.head_bias, rows=batch)
+    head = run.linear(
+        "lm_head", config.hidden, config.vocab, bias=config.head_bias, rows=predicting, whole=True
+    )
     operators = [embedding, _norm(run, "final_norm"), head]
     if config.logit_cap:
-        logits = batch * config.vocab
+        logits = predicting * config.vocab
         operators.append(run.vector("logit_cap", CAP_OPS * logits, reads=logits, writes=logits))
     return tuple(operators)
 
@@ -275,7 +306,7 @@ def _dense(
 def _experts(run: Pass, experts: Experts) -> Iterator[LlmOperator]:
     """Give a mixture of experts: as many are read as the tokens can choose between them."""
     hidden, chosen = run.config.hidden, run.rows * experts.per_token
-    router = run.linear("router", hidden, experts.count)
+    router = run.linear("router", hidden, experts.count, whole=True)
     yield LlmOperator(
         "router",
         router.macs,
@@ -288,7 +319,7 @@ def _experts(run: Pass, experts: Experts) -> Iterator[LlmOperator]:
     yield run.vector("expert_sum", 2 * chosen * hidden, reads=chosen * (hidden + 1), writes=run.rows * hidden)
     if experts.shared_intermediate:
         yield from _dense(run, "shared_", experts.shared_intermediate)
-        yield run.linear("shared_gate", hidden, 1)
+        yield run.linear("shared_gate", hidden, 1, whole=True)
         elements = run.rows * hidden
         yield run.vector("shared_add", 2 * elements, reads=2 * elements + run.rows, writes=elements)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Accounting: TypeAlias = Literal["clean", "published"]
@@ -30,8 +30,21 @@ class LlmParams:
     """Chips that share each layer."""
     link_bytes_per_s: float | None = None
     """Bandwidth between those chips, of each in one direction; None leaves their exchange out of the time."""
+    sparsity: float = 0.0
+    """Share of the layers' projection weights that are zero and not stored; 0.5 is 2:4."""
+    index_bits: float = 0.0
+    """Bits that say where a stored weight stands: 2 for 2:4."""
+    skips_zeros: bool = False
+    """Whether the hardware computes the stored weights only."""
+    low_rank: float = 1.0
+    """Share of the layers' projection weights that two factors of lower rank keep; 1 factorises nothing."""
     accounting: Accounting = "clean"
     """What is counted: `clean`, or `published` as the printed table of LLM-Viewer does."""
+
+    @property
+    def dense(self) -> LlmParams:
+        """Give the same without pruning and factors."""
+        return replace(self, sparsity=0.0, index_bits=0.0, low_rank=1.0)
 
     @property
     def scheme(self) -> str:
@@ -44,6 +57,11 @@ class LlmParams:
 class Phase:
     """One pass through the network: `tokens` new ones of each sequence, with `past` in the cache before."""
 
-    name: Literal["prefill", "decode"]
+    name: Literal["prefill", "decode", "verify"]
     tokens: int
     past: int
+
+    @property
+    def predicting(self) -> int:
+        """Give the tokens of a sequence that meet the `lm_head`: of a prompt the last one alone."""
+        return 1 if self.name == "prefill" else self.tokens

@@ -61,6 +61,8 @@ def check_published(run: Pass, where: str) -> None:
             ("attention window", any(layer.window for layer in config.layers)),
             ("flash attention", run.params.flash),
             ("tensor parallelism", run.params.tensor_parallel > 1),
+            ("sparsity", run.params.sparsity > 0),
+            ("low rank", run.params.low_rank < 1),
         )
         if present
     ]
