@@ -1,0 +1,1 @@
+"""Fit the time model's rates to measured networks, and say how far they hold."""

@@ -1,0 +1,174 @@
+"""The time of a network's layers: compute, memory, vector work and overhead, each at its own rate.
+
+A layer takes max(work / rate, off-chip bytes / bandwidth) + an overhead, a network a fixed time on top.
+Layers with MACs work at `efficiency` of their class x peak, the others at the vector rate of their class
+(bytes read and written a second). Activations stay on the chip where a layer's inputs and outputs together
+fit `resident_bytes`; where neither they nor the weights fit, the cheaper of the two is read again for every
+tile of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy
+import numpy.typing
+
+from deploykit.artifacts.layer_table import LayerKind, LayerRow
+from deploykit.core.calibration import MacClass, Rates, VectorClass
+
+Floats = numpy.typing.NDArray[numpy.float64]
+Integers = numpy.typing.NDArray[numpy.int64]
+Flags = numpy.typing.NDArray[numpy.bool_]
+
+MAC_CLASSES: tuple[MacClass, ...] = ("conv", "stem", "pointwise", "depthwise", "grouped", "matmul")
+VECTOR_CLASSES: tuple[VectorClass, ...] = ("elementwise", "special", "move")
+CLASSES: tuple[str, ...] = (*MAC_CLASSES, *VECTOR_CLASSES)
+
+CLASS_OF: dict[LayerKind, str] = {
+    "conv": "conv",
+    "deconv": "conv",
+    "stem": "stem",
+    "pointwise": "pointwise",
+    "fully_connected": "pointwise",
+    "depthwise": "depthwise",
+    "grouped": "grouped",
+    "matmul": "matmul",
+    "elementwise": "elementwise",
+    "pool": "elementwise",
+    "upsample": "elementwise",
+    "softmax": "special",
+    "normalisation": "special",
+    "activation": "special",
+    "move": "move",
+}
+"""The class whose rate a kind of layer shares."""
+
+KINDS: tuple[LayerKind, ...] = tuple(CLASS_OF)
+_CLASS_INDEX = numpy.array([CLASSES.index(name) for name in CLASS_OF.values()], dtype=numpy.int64)
+
+
+@dataclass(frozen=True)
+class LayerColumns:
+    """The layers of some networks as columns; `network` gives each layer's network, counted from 0, `kind`
+    its index in `KINDS`."""
+
+    network: Integers
+    kind: Integers
+    ops: Floats
+    weight_bytes: Floats
+    activation_bytes: Floats
+    count: Floats
+    networks: int
+
+    @property
+    def rate_class(self) -> Integers:
+        """Give the index in `CLASSES` of each layer's class."""
+        return _CLASS_INDEX[self.kind]
+
+    def sums(self, per_layer: Floats) -> Floats:
+        """Add a figure of single layers up to one a network."""
+        found: Floats = numpy.bincount(self.network, per_layer * self.count, minlength=self.networks).astype(
+            numpy.float64
+        )
+        return found
+
+    def only(self, chosen: Sequence[int]) -> LayerColumns:
+        """Give the layers of some networks, which are counted anew in this order."""
+        place = numpy.full(self.networks, -1, dtype=numpy.int64)
+        place[list(chosen)] = numpy.arange(len(chosen))
+        kept = place[self.network] >= 0
+        return LayerColumns(
+            place[self.network][kept],
+            self.kind[kept],
+            self.ops[kept],
+            self.weight_bytes[kept],
+            self.activation_bytes[kept],
+            self.count[kept],
+            len(chosen),
+        )
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Seconds of single layers: `work_s` at the rate of the class, `memory_s` for off-chip bytes,
+    `total_s` of both with the overhead."""
+
+    work_s: Floats
+    memory_s: Floats
+    total_s: Floats
+
+
+def layer_columns(
+    networks: Iterable[Iterable[LayerRow]], *, weight_bits: int, activation_bits: int
+) -> LayerColumns:
+    """Put the layers of networks into columns, at a precision.
+
+    Layers without MACs keep their vector operations for `spec_times`; those behind MACs cost nothing.
+    """
+    flat = [(index, row) for index, rows in enumerate(networks) for row in rows]
+
+    def column(values: Iterable[float]) -> Floats:
+        return numpy.fromiter(values, dtype=numpy.float64, count=len(flat))
+
+    return LayerColumns(
+        network=numpy.array([index for index, _ in flat], dtype=numpy.int64),
+        kind=numpy.array([KINDS.index(row.kind) for _, row in flat], dtype=numpy.int64),
+        ops=column(2 * row.macs or row.vector_ops for _, row in flat),
+        weight_bytes=column(row.weight_elements * weight_bits / 8 for _, row in flat),
+        activation_bytes=column(
+            (row.read_elements + row.write_elements) * activation_bits / 8 for _, row in flat
+        ),
+        count=column(row.count for _, row in flat),
+        networks=1 + max((index for index, _ in flat), default=-1),
+    )
+
+
+def off_chip_bytes(table: LayerColumns, resident_bytes: float) -> Floats:
+    """Give the bytes that each layer moves over the memory bus."""
+    weights, activations = table.weight_bytes, table.activation_bytes
+    fits = activations <= resident_bytes
+    room = max(resident_bytes, 1.0)
+    again_weights = weights * (numpy.ceil(activations / room) - 1)
+    again_activations = activations * (numpy.ceil(weights / room) - 1)
+    again = numpy.where(weights > room, numpy.minimum(again_weights, again_activations), 0.0)
+    if resident_bytes <= 0:
+        again = numpy.zeros_like(weights)  # nothing is known of the tiles
+    return weights + numpy.where(fits, 0.0, activations + again)
+
+
+def layer_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> LayerTimes:
+    """Give the seconds of every layer."""
+    by_class = numpy.array(
+        [
+            *(peak_ops_per_s * rates.efficiency[name] for name in MAC_CLASSES),
+            *(rates.vector_bytes_per_s[name] for name in VECTOR_CLASSES),
+        ]
+    )
+    rate_class = table.rate_class
+    amount = numpy.where(rate_class < len(MAC_CLASSES), table.ops, table.activation_bytes)
+    work_s = amount / by_class[rate_class]
+    memory_s = off_chip_bytes(table, rates.resident_bytes) / rates.bandwidth_bytes_per_s
+    return LayerTimes(work_s, memory_s, numpy.maximum(work_s, memory_s) + rates.layer_overhead_s)
+
+
+def network_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> Floats:
+    """Give the seconds of every network."""
+    times = layer_times(table, rates, peak_ops_per_s=peak_ops_per_s)
+    return table.sums(times.total_s) + rates.network_overhead_s
+
+
+def kind_shares(table: LayerColumns, times: LayerTimes) -> Floats:
+    """Give each network's share of time by kind of layer: a row a network, a column a kind."""
+    spent = numpy.zeros((table.networks, len(KINDS)))
+    numpy.add.at(spent, (table.network, table.kind), times.total_s * table.count)
+    whole: Floats = spent / spent.sum(axis=1, keepdims=True)
+    return whole
+
+
+def spec_times(table: LayerColumns, *, peak_ops_per_s: float, bandwidth_bytes_per_s: float) -> Floats:
+    """Give the seconds that the data sheet promises: every efficiency 1, no overhead, nothing stays on the
+    chip."""
+    moved = table.weight_bytes + table.activation_bytes
+    return table.sums(numpy.maximum(table.ops / peak_ops_per_s, moved / bandwidth_bytes_per_s))
