@@ -18,6 +18,10 @@ ROLE_BITS: dict[str, dict[Role, int]] = {
     "float32": {"weight": 32, "bias": 32, "activation": 32},
     "float16": {"weight": 16, "bias": 16, "activation": 16},
     "w8a8": {"weight": 8, "bias": 32, "activation": 8},
+    "w8a16": {"weight": 8, "bias": 32, "activation": 16},
+    "w4a16": {"weight": 4, "bias": 32, "activation": 16},
+    "w4a8": {"weight": 4, "bias": 32, "activation": 8},
+    "w4a4": {"weight": 4, "bias": 32, "activation": 4},
 }
 """Bits of a floating point value under each scheme; integers, booleans, stored values keep their own type."""
 
@@ -122,10 +126,13 @@ def bandwidth_of(profile: ChipProfile) -> float:
 def known_peaks(profile: ChipProfile, engine: EngineProfile) -> dict[str, float]:
     """Give an engine's peaks by scheme, in its order of preference, without the blank ones.
 
+    A scheme without a peak of its own comes last, with the peak that it computes at.
+
     Raises:
         InputError: all are blank.
     """
-    peaks = {scheme: peak.value for scheme, peak in engine.peak_ops_per_s.items() if peak.value is not None}
+    bounds = {offer.scheme: engine.peak_of(offer.scheme).value for offer in engine.offers}
+    peaks: dict[str, float] = {scheme: peak for scheme, peak in bounds.items() if peak is not None}
     if not peaks:
         key = f"engines.{engine.name}.peak_ops_per_s"
         raise _blank(profile, key, "its operations per second (2 x MACs) at one scheme or more")
@@ -200,5 +207,7 @@ def _engine_of(node: NodeInfo, main: EngineProfile, profile: ChipProfile) -> Eng
 def _blank(profile: ChipProfile, key: str, what: str) -> Exception:
     place = profile.file or profile.name
     return input_error(
-        f"{place}: {key}", "is blank, and the prediction needs it", f"fill in {what}, with its source"
+        f"{place}: {key}",
+        "is blank, and the prediction needs it",
+        f"fill in {what}, with its source, or name the chip's class (chip_class) for a range",
     )

@@ -64,6 +64,18 @@ class Roof:
 
 
 @dataclass(frozen=True)
+class TimeInterval:
+    """Where the whole network's time may lie: the predicted time x `low_factor` to x `high_factor`.
+
+    `reasons` are sentences: what is not known, its range, what to do.
+    """
+
+    low_factor: float
+    high_factor: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SegmentTotal:
     """Sums over one segment's nodes, each at its own scheme.
 
@@ -82,13 +94,17 @@ class SegmentTotal:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Costs of one network on one chip, in execution order; whole-network figures are sums over the nodes."""
+    """Costs of one network on one chip, in execution order; whole-network figures are sums over the nodes.
+
+    `interval` says how far off the time may be because the profile has blanks; None where it has none.
+    """
 
     network: str
     chip: str
     nodes: tuple[NodeCost, ...]
     roofs: tuple[Roof, ...]
     notices: tuple[str, ...] = ()
+    interval: TimeInterval | None = None
 
     def segment_totals(self, schemes: Mapping[str, str]) -> tuple[SegmentTotal, ...]:
         """Sum up each segment, in execution order, with every node at its scheme.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
-Status: TypeAlias = Literal["read", "derived", "measured", "fitted"]
+from deploykit.core.chip_classes import Span
+from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
+
+SchemeName: TypeAlias = Literal["float32", "float16", "w8a8", "w8a16", "w4a16", "w4a8", "w4a4"]
+"""Weight and activation bits; 8 and 4 are integers, a16 is int16 or float16 as the toolchain has it."""
+
+Granularity: TypeAlias = Literal["per_tensor", "per_channel", "per_block"]
 
 
 @dataclass(frozen=True)
@@ -19,13 +25,33 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class SchemeOffer:
+    """A precision scheme that the chip's toolchain has on an engine.
+
+    `computes_as` is the scheme whose peak bounds it: a scheme of packed weights alone unpacks them and
+    computes in float16 or w8a16. `weights` are the granularities that weight scales may have, `block_sizes`
+    the values that share a scale under "per_block"; both are empty where nobody says. `limits` is a sentence
+    for the reader.
+    """
+
+    scheme: SchemeName
+    computes_as: SchemeName
+    weights: tuple[Granularity, ...] = ()
+    block_sizes: tuple[int, ...] = ()
+    limits: str = ""
+    source: str = ""
+    status: Status = "read"
+
+
+@dataclass(frozen=True)
 class EngineProfile:
     """One kind of engine, `count` times on the chip.
 
     `peak_ops_per_s` is per single engine, by precision scheme ("w8a8", "float16", "float32"), in the order of
     preference; 1 MAC = 2 operations. `operators` lists what the engine runs ("*": everything), by ONNX name.
     `fuses` lists the operators that its compiler computes on the way out of the layer before them, so that
-    the tensor between the two never leaves the chip (`analysis.fusion` has the rule).
+    the tensor between the two never leaves the chip (`analysis.fusion` has the rule). `schemes` has what is
+    known of the schemes beside their peaks, and the schemes that compute at the peak of another.
     """
 
     name: str
@@ -35,6 +61,23 @@ class EngineProfile:
     operators: tuple[str, ...]
     node_overhead_s: Quantity = Quantity(None)
     fuses: tuple[str, ...] = ()
+    schemes: tuple[SchemeOffer, ...] = ()
+    energy_per_op_j: dict[str, Quantity] = field(default_factory=dict)
+
+    @property
+    def offers(self) -> tuple[SchemeOffer, ...]:
+        """Give every scheme that the engine has: those with a peak of their own first, in their order."""
+        described = {offer.scheme: offer for offer in self.schemes}
+        own = (described.pop(name, _plain_offer(name, peak)) for name, peak in self.peak_ops_per_s.items())
+        return (*own, *described.values())
+
+    def peak_of(self, scheme: str) -> Quantity:
+        """Give the peak that bounds a scheme: its own, else the one that it computes at, else a blank."""
+        own = self.peak_ops_per_s.get(scheme, Quantity())
+        if own.value is not None:
+            return own
+        computes_as = next((offer.computes_as for offer in self.schemes if offer.scheme == scheme), scheme)
+        return self.peak_ops_per_s.get(computes_as, own)
 
     def supports(self, op: str) -> bool:
         """Say whether the engine runs an operator."""
@@ -46,12 +89,14 @@ class DramProfile:
     """Off-chip memory, as seen by the engines together.
 
     `bandwidth_bytes_per_s` is what predictions use, `nominal_bytes_per_s` the interface's transfers x bus x
-    channels.
+    channels. `bounds` is the range of a blank bandwidth where the kind and width of the memory are known.
     """
 
     bandwidth_bytes_per_s: Quantity
     size_bytes: Quantity = Quantity(None)
     nominal_bytes_per_s: Quantity = Quantity(None)
+    energy_per_byte_j: Quantity = Quantity(None)
+    bounds: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +112,8 @@ class OnChipProfile:
 class ChipProfile:
     """A chip. `engines[0]` is the one that networks are meant for; `fallback` names the engine that takes
     the operators which it lacks. `notes` are sentences for the reader (what a vendor's figure means ...);
-    `file` is the profile's file name, for messages."""
+    `file` is the profile's file name, for messages. `chip_class` names the class of chips whose ranges stand
+    in for blanks (`core.chip_classes`)."""
 
     name: str
     title: str
@@ -77,6 +123,11 @@ class ChipProfile:
     on_chip: OnChipProfile
     notes: tuple[str, ...] = ()
     file: str = ""
+    chip_class: str = ""
+    vendor_figures: tuple[VendorFigure, ...] = ()
+    other_engines: tuple[OtherEngine, ...] = ()
+    power: tuple[PowerMode, ...] = ()
+    prices: tuple[Price, ...] = ()
 
     def engine(self, name: str) -> EngineProfile:
         """Give an engine by name."""
@@ -86,6 +137,11 @@ class ChipProfile:
         """Give the engine that runs an operator: the main one, else the fallback."""
         main = self.engines[0]
         return main if main.supports(op) else self.engine(self.fallback)
+
+
+def _plain_offer(scheme: str, peak: Quantity) -> SchemeOffer:
+    name = cast(SchemeName, scheme)
+    return SchemeOffer(name, name, source=peak.source, status=peak.status)
 
 
 def load_profile(name: str, *, beside: Path | None = None) -> tuple[ChipProfile, Path]:

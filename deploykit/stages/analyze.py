@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.graph_work import (
     CustomCost,
     WorkSettings,
@@ -16,9 +17,10 @@ from deploykit.analysis.graph_work import (
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, Work, operator_key
 from deploykit.analysis.op_costs.control import burden
 from deploykit.analysis.roofline import cost_nodes, find_engine, roofs
-from deploykit.artifacts.costs import CostReport, NodeCost
+from deploykit.artifacts.costs import CostReport, NodeCost, TimeInterval
 from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition, Segment
+from deploykit.core.chip_classes import At
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile
@@ -39,6 +41,7 @@ class AnalyzeParams:
     trip_counts: dict[str, int] = field(default_factory=dict)
 
 
+ENDS: tuple[At, At] = ("low", "high")
 PARAMS = AnalyzeParams
 GIVES = CostReport
 
@@ -56,8 +59,24 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
             blanks in the profile, parameters that name nothing.
     """
     nodes = [node for segment in partition.segments for node in all_nodes(segment.graph)]
-    faults = list(_param_faults(params, nodes))
     settings = WorkSettings(params.custom_costs, params.trip_counts, params.accounting)
+    typical = fill_blanks(profile, at="typical")
+    costs = _costs(partition, typical.profile, settings, list(_param_faults(params, nodes)))
+    interval = _interval(partition, profile, settings, costs)
+    notices = (
+        *_branch_notices(partition.segments, settings),
+        *_graph_notices(partition.segments),
+        *_engine_notices(partition.segments, costs, profile),
+        *_profile_notices(profile, costs),
+    )
+    return CostReport(
+        partition.network, profile.name, tuple(costs), roofs(typical.profile), notices, interval
+    )
+
+
+def _costs(
+    partition: Partition, profile: ChipProfile, settings: WorkSettings, faults: list[Fault]
+) -> list[NodeCost]:
     costs: list[NodeCost] = []
     for segment in partition.segments:
         try:
@@ -68,13 +87,35 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
             faults += error.faults
     if faults:
         raise InputError(*dict.fromkeys(faults))
-    notices = (
-        *_branch_notices(partition.segments, settings),
-        *_graph_notices(partition.segments),
-        *_engine_notices(partition.segments, costs, profile),
-        *_profile_notices(profile, costs),
+    return costs
+
+
+def _interval(
+    partition: Partition, profile: ChipProfile, settings: WorkSettings, typical: list[NodeCost]
+) -> TimeInterval | None:
+    """Cost the network at both ends of what the blanks that it needs may be."""
+    used = {"", *(cost.engine for cost in typical)}
+    blanks = [blank for blank in fill_blanks(profile, at="typical").blanks if blank.engine in used]
+    if not blanks:
+        return None
+    total_s = _first_scheme_time_s(typical)
+    slow_s, fast_s = (
+        _first_scheme_time_s(_costs(partition, fill_blanks(profile, at=at).profile, settings, []))
+        for at in ENDS
     )
-    return CostReport(partition.network, profile.name, tuple(costs), roofs(profile), notices)
+    if total_s == 0.0:
+        return None
+    place = profile.file or profile.name
+    reasons = tuple(
+        f"{place}: {blank.key} is blank; {blank.span.low:.3g} to {blank.span.high:.3g} counts, typically "
+        f"{blank.span.value('typical'):.3g} ({blank.span.source}); fill it in"
+        for blank in blanks
+    )
+    return TimeInterval(fast_s / total_s, slow_s / total_s, reasons)
+
+
+def _first_scheme_time_s(costs: Iterable[NodeCost]) -> float:
+    return sum(cost.schemes[0].time_s for cost in costs)
 
 
 def _param_faults(params: AnalyzeParams, nodes: Iterable[NodeInfo]) -> Iterator[Fault]:

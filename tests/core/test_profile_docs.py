@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploykit.core.profile import OnChipProfile, Quantity
-from deploykit.core.profile_file import DramEntry, EngineEntry, Interface, OperatorSet, ProfileFile
+from deploykit.core.profile_form import DramEntry, EngineEntry, Interface, OperatorSet, ProfileFile
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "profiles.md"
 
