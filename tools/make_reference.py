@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploykit.core.profile_file import ProfileFile
+from deploykit.core.profile_form import ProfileFile
 from deploykit.pipeline.config import NetworkCore, PipelineCore, sections
 from deploykit.stages import STAGES
 from deploykit.tasks import TASKS, task_class, task_options

@@ -17,6 +17,12 @@ class FilledBlank:
     engine: str
     span: Span
 
+    def __str__(self) -> str:
+        """Say what is blank, what counts instead, and what to do."""
+        low, typical, high = (self.span.value(at) for at in ("low", "typical", "high"))
+        counts = f"{low:.3g} to {high:.3g} counts, typically {typical:.3g}"
+        return f"{self.key} is blank; {counts} ({self.span.source}); fill it in"
+
 
 @dataclass(frozen=True)
 class FilledProfile:
@@ -29,8 +35,8 @@ class FilledProfile:
 def fill_blanks(profile: ChipProfile, *, at: At) -> FilledProfile:
     """Fill what predictions cannot do without: the bandwidth, and the peaks of engines that have none.
 
-    `at` chooses the slow end of every range, its geometric mean, or its fast end. Without a class, a blank stays
-    blank, except a bandwidth that the kind of memory bounds.
+    `at` chooses the slow end of every range, its geometric mean, or its fast end. Without a class, a blank
+    stays blank, except a bandwidth that the kind of memory bounds.
     """
     blanks = tuple(_blanks(profile))
     spans = {blank.key: blank.span for blank in blanks}

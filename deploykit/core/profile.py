@@ -12,7 +12,8 @@ from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, 
 SchemeName: TypeAlias = Literal["float32", "float16", "w8a8", "w8a16", "w4a16", "w4a8", "w4a4"]
 """Weight and activation bits; 8 and 4 are integers, a16 is int16 or float16 as the toolchain has it."""
 
-Granularity: TypeAlias = Literal["per_tensor", "per_channel", "per_block"]
+Granularity: TypeAlias = Literal["tensor", "channel"] | int
+"""How many weights share a scale: all, those of an output channel, or so many along the input channels."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,13 @@ class SchemeOffer:
     """A precision scheme that the chip's toolchain has on an engine.
 
     `computes_as` is the scheme whose peak bounds it: a scheme of packed weights alone unpacks them and
-    computes in float16 or w8a16. `weights` are the granularities that weight scales may have, `block_sizes`
-    the values that share a scale under "per_block"; both are empty where nobody says. `limits` is a sentence
-    for the reader.
+    computes in float16 or w8a16. `weights` says how many weights may share a scale; it is empty where nobody
+    says. `limits` is a sentence for the reader.
     """
 
     scheme: SchemeName
     computes_as: SchemeName
     weights: tuple[Granularity, ...] = ()
-    block_sizes: tuple[int, ...] = ()
     limits: str = ""
     source: str = ""
     status: Status = "read"
@@ -67,7 +66,7 @@ class EngineProfile:
     @property
     def offers(self) -> tuple[SchemeOffer, ...]:
         """Give every scheme that the engine has: those with a peak of their own first, in their order."""
-        described = {offer.scheme: offer for offer in self.schemes}
+        described: dict[str, SchemeOffer] = {offer.scheme: offer for offer in self.schemes}
         own = (described.pop(name, _plain_offer(name, peak)) for name, peak in self.peak_ops_per_s.items())
         return (*own, *described.values())
 

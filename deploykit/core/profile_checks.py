@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from deploykit.core.chip_classes import CHIP_CLASSES
 from deploykit.core.errors import Fault
 from deploykit.core.names import did_you_mean
-from deploykit.core.profile import Quantity, SchemeOffer
+from deploykit.core.profile import Quantity
 from deploykit.core.profile_form import EngineEntry, Kind, ProfileFile
 from deploykit.core.yaml_file import Document, Location, located
 
@@ -79,16 +79,9 @@ def _engine_faults(
             near = did_you_mean(offer.computes_as, engine.peak_ops_per_s)
             fix = "it names the key of `peak_ops_per_s` whose speed the scheme has"
             yield located(document, (*here, "computes_as"), f"no peak {offer.computes_as!r}{near}", fix)
-        yield from _block_faults(document, here, offer)
-
-
-def _block_faults(document: Document, loc: Location, offer: SchemeOffer) -> Iterator[Fault]:
-    at = (*loc, "block_sizes")
-    if offer.block_sizes and "per_block" not in offer.weights:
-        yield located(document, at, "stands without per_block", "add per_block to `weights`")
-    for size in offer.block_sizes:
-        if size < 2:
-            yield located(document, at, f"a block has at least 2 values, not {size}")
+        for shared in offer.weights:
+            if isinstance(shared, int) and shared < 2:
+                yield located(document, (*here, "weights"), f"a block has at least 2 values, not {shared}")
 
 
 def number_faults(document: Document, entry: ProfileFile) -> Iterator[Fault]:
@@ -166,14 +159,15 @@ def _other_sources(entry: ProfileFile) -> Iterator[tuple[Location, str]]:
     for index, engine in enumerate(entry.engines):
         for at, offer in enumerate(engine.schemes):
             yield ("engines", index, "schemes", at), offer.source
-    for key, facts in (
-        ("vendor_figures", entry.vendor_figures),
-        ("other_engines", entry.other_engines),
-        ("power", entry.power),
-        ("prices", entry.prices),
-    ):
-        for at, fact in enumerate(facts):
-            yield (key, at), fact.source
+    facts = {
+        "vendor_figures": [fact.source for fact in entry.vendor_figures],
+        "other_engines": [fact.source for fact in entry.other_engines],
+        "power": [fact.source for fact in entry.power],
+        "prices": [fact.source for fact in entry.prices],
+    }
+    for key, sources in facts.items():
+        for at, source in enumerate(sources):
+            yield (key, at), source
     bus = entry.dram.interface
     if bus and bus.transfers_per_s is None:
         yield ("dram", "interface"), bus.source

@@ -20,7 +20,6 @@ from deploykit.analysis.roofline import cost_nodes, find_engine, roofs
 from deploykit.artifacts.costs import CostReport, NodeCost, TimeInterval
 from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition, Segment
-from deploykit.core.chip_classes import At
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile
@@ -41,7 +40,6 @@ class AnalyzeParams:
     trip_counts: dict[str, int] = field(default_factory=dict)
 
 
-ENDS: tuple[At, At] = ("low", "high")
 PARAMS = AnalyzeParams
 GIVES = CostReport
 
@@ -68,6 +66,7 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
         *_graph_notices(partition.segments),
         *_engine_notices(partition.segments, costs, profile),
         *_profile_notices(profile, costs),
+        *_interval_notices(interval),
     )
     return CostReport(
         partition.network, profile.name, tuple(costs), roofs(typical.profile), notices, interval
@@ -95,23 +94,21 @@ def _interval(
 ) -> TimeInterval | None:
     """Cost the network at both ends of what the blanks that it needs may be."""
     used = {"", *(cost.engine for cost in typical)}
-    blanks = [blank for blank in fill_blanks(profile, at="typical").blanks if blank.engine in used]
-    if not blanks:
-        return None
+    filled = fill_blanks(profile, at="typical")
+    blanks = [blank for blank in filled.blanks if blank.engine in used]
     total_s = _first_scheme_time_s(typical)
-    slow_s, fast_s = (
-        _first_scheme_time_s(_costs(partition, fill_blanks(profile, at=at).profile, settings, []))
-        for at in ENDS
-    )
-    if total_s == 0.0:
+    if not blanks or total_s == 0.0:
         return None
+    slow, fast = fill_blanks(profile, at="low").profile, fill_blanks(profile, at="high").profile
+    slow_s, fast_s = (_first_scheme_time_s(_costs(partition, chip, settings, [])) for chip in (slow, fast))
     place = profile.file or profile.name
-    reasons = tuple(
-        f"{place}: {blank.key} is blank; {blank.span.low:.3g} to {blank.span.high:.3g} counts, typically "
-        f"{blank.span.value('typical'):.3g} ({blank.span.source}); fill it in"
-        for blank in blanks
-    )
-    return TimeInterval(fast_s / total_s, slow_s / total_s, reasons)
+    return TimeInterval(fast_s / total_s, slow_s / total_s, tuple(f"{place}: {blank}" for blank in blanks))
+
+
+def _interval_notices(interval: TimeInterval | None) -> Iterator[str]:
+    if interval is not None:
+        factors = f"{interval.low_factor:.2f} to {interval.high_factor:.2f} times what is predicted"
+        yield f"the network may take {factors}: {'; '.join(interval.reasons)}"
 
 
 def _first_scheme_time_s(costs: Iterable[NodeCost]) -> float:

@@ -10,6 +10,7 @@ import pytest
 from deploykit.core.codec import decode, encode
 from deploykit.core.errors import InputError
 from deploykit.core.profile import ChipProfile, Quantity, load_profile, profile_names
+from deploykit.core.profile_facts import VendorFigure
 
 PROFILE = """\
 name: mine
@@ -121,7 +122,7 @@ def test_every_fault_comes_at_once_with_its_place(tmp_path: Path) -> None:
         " leave it blank if unknown",
         "mine.yaml:16:7: engines.1.peak_ops_per_s.float32: a number or list without a source;"
         " add `source: KEY` and that key under `sources`",
-        "mine.yaml:18:27: dram.bandwidth_bytes_per_s.value: 20 is impossible; such chips have 1e+09 to 4e+12;"
+        "mine.yaml:18:27: dram.bandwidth_bytes_per_s.value: 20 is impossible; such chips have 1e+08 to 4e+12;"
         " the unit is in the key: bandwidth_bytes_per_s",
     ]
 
@@ -173,3 +174,98 @@ def test_an_unknown_chip_is_told_the_known_ones() -> None:
         load_profile("rk358")
     with pytest.raises(InputError, match=r"nowhere.yaml: no such file"):
         load_profile("nowhere.yaml")
+
+
+SCHEMES = """\
+      w8a8: {value: 2.0e12, source: manual}
+    schemes:
+      - {scheme: w4a16, computes_as: w8a8, weights: [channel, 32], source: manual}
+"""
+
+
+def test_a_scheme_of_packed_weights_computes_at_the_peak_that_it_names(tmp_path: Path) -> None:
+    text = PROFILE.replace("      w8a8: {value: 2.0e12, source: manual}\n", SCHEMES)
+    npu = load_profile(str(written(tmp_path, text)))[0].engines[0]
+    assert [(offer.scheme, offer.weights) for offer in npu.offers] == [
+        ("w8a8", ()),
+        ("w4a16", ("channel", 32)),
+    ]
+    assert npu.peak_of("w4a16") == npu.peak_of("w8a8") == Quantity(2e12, "the manual")
+    assert npu.peak_of("float16").value is None
+
+
+FACTS = """\
+chip_class: camera
+vendor_figures:
+  - {ops_per_s: 8.0e12, arithmetic: int8, sums: [2 x npu], sparsity: 2:4 sparse, source: manual}
+other_engines:
+  - {name: isp, what: image signal processing, source: manual}
+power:
+  - {mode: all on, power_w: 4.5, source: manual, status: measured}
+prices:
+  - {item: board, quantity: 100, unit_price: 39.0, currency: USD, source: manual}
+"""
+
+
+def test_what_the_vendor_says_is_kept_beside_what_predictions_use(tmp_path: Path) -> None:
+    profile, _ = load_profile(str(written(tmp_path, PROFILE + FACTS)))
+    assert profile.vendor_figures == (
+        VendorFigure(8e12, "int8", ("2 x npu",), "2:4 sparse", "the manual", "read"),
+    )
+    assert profile.other_engines[0].name == "isp"
+    assert (profile.power[0].power_w, profile.prices[0].quantity) == (4.5, 100)
+    assert profile.engines[0].peak_ops_per_s["w8a8"].value == 2e12
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("chip_class: camera", "chip_class: camra", "no class 'camra', did you mean 'camera'?"),
+        ("power_w: 4.5", "power_w: -4.5", "power.0.power_w: must be more than zero, not -4.5"),
+        ("power_w: 4.5", "power_w: 450000", "power.0.power_w: 450000 is impossible"),
+        ("ops_per_s: 8.0e12", "ops_per_s: 8.0", "vendor_figures.0.ops_per_s: 8 is impossible"),
+        ("unit_price: 39.0", "unit_price: 0", "prices.0.unit_price: must be more than zero"),
+        ("currency: USD, source: manual", "currency: USD, source: shop", "prices.0.source: no source 'shop'"),
+        ("sparsity: 2:4 sparse", "sparsity: sparse", "vendor_figures.0.sparsity: 'sparse' is not allowed"),
+        ("20.0e9", "30.0e12", "3e+13 is impossible; such chips have 3.2e+09 to 1.71e+10"),
+        (
+            "{value: 20.0e9, source: manual}",
+            "{value: }\n  interface: {bus_bytes: 4, source: manual}",
+            "a rate",
+        ),
+    ],
+)
+def test_faults_of_facts_name_their_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (PROFILE + FACTS).replace(old, new, 1)
+    (fault,) = faults(tmp_path, text)
+    assert said in fault
+    assert fault.startswith("mine.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("scheme: w4a16", "scheme: w3a16", "'w3a16' is not allowed"),
+        ("computes_as: w8a8", "computes_as: w8a16", "no peak 'w8a16', did you mean 'w8a8'?"),
+        ("[channel, 32]", "[channel, 1]", "a block has at least 2 values, not 1"),
+        (", source: manual}\n", "}\n", "a number or list without a source"),
+    ],
+)
+def test_faults_of_schemes_name_their_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    line = SCHEMES.splitlines(keepends=True)[2]
+    text = PROFILE.replace("      w8a8: {value: 2.0e12, source: manual}\n", SCHEMES)
+    (fault,) = faults(tmp_path, text.replace(line, line.replace(old, new)))
+    assert said in fault
+    assert "engines.0.schemes.0" in fault
+
+
+def test_memory_without_a_rate_bounds_the_bandwidth(tmp_path: Path) -> None:
+    """32 bits of LPDDR4X: 3.2 to 4.267 GT/s x 4 bytes; networks see 0.88 of the slow end at least."""
+    text = PROFILE.replace(
+        "bandwidth_bytes_per_s: {value: 20.0e9, source: manual}",
+        "interface: {bus_bytes: 2, channels: 2, memory: lpddr4x, source: manual}",
+    )
+    dram = load_profile(str(written(tmp_path, text)))[0].dram
+    assert dram.bandwidth_bytes_per_s.value is None
+    assert dram.bounds is not None
+    assert (dram.bounds.low, dram.bounds.high) == pytest.approx((11.264e9, 17.068e9))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import onnx.parser
@@ -17,7 +17,7 @@ from deploykit.core.errors import InputError
 from deploykit.core.graph.model import model_from_proto
 from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.shapes import infer_shapes
-from deploykit.core.profile import load_profile
+from deploykit.core.profile import DramProfile, Quantity, load_profile
 from deploykit.stages.analyze import AnalyzeParams, analyze_costs
 
 NPU = "g (float[1,8,16,16] x, float[8,8,3,3] w) => (y) { c = Conv<pads=[1,1,1,1]>(x, w) y = Relu(c) }"
@@ -99,7 +99,35 @@ def test_a_custom_operator_is_costed_as_the_user_says() -> None:
     assert report.nodes[0].vector_ops == 1000
 
 
-def test_a_blank_in_the_profile_is_named(tmp_path: Path) -> None:
-    template, _ = load_profile("template")
+def test_a_blank_of_a_chip_without_a_class_is_named() -> None:
+    chip = replace(load_profile("template")[0], chip_class="")
     with pytest.raises(InputError, match=r"template.yaml: dram.bandwidth_bytes_per_s: is blank"):
-        analyze_costs(partition(segment("a", "npu", NPU)), profile=template, params=AnalyzeParams())
+        analyze_costs(partition(segment("a", "npu", NPU)), profile=chip, params=AnalyzeParams())
+
+
+def test_a_blank_gives_the_interval_that_the_class_allows() -> None:
+    """Bandwidth 3.2 to 17.1 GB/s: a network bound by memory takes sqrt(17.1 / 3.2) = 2.31 times as long."""
+    chip = replace(load_profile("rk3588")[0], dram=DramProfile(Quantity()), chip_class="camera")
+    report = analyze_costs(partition(segment("a", "npu", NPU)), profile=chip, params=AnalyzeParams())
+    assert {node.at("w8a8").bound for node in report.nodes} == {"memory"}
+    assert report.interval is not None
+    assert report.interval.high_factor == pytest.approx((17.1 / 3.2) ** 0.5)
+    assert report.interval.low_factor == pytest.approx((3.2 / 17.1) ** 0.5)
+    (reason,) = report.interval.reasons  # the CPU's peak is known
+    assert reason.startswith("rk3588.yaml: dram.bandwidth_bytes_per_s is blank; 3.2e+09 to 1.71e+10 counts")
+    assert any(notice.startswith("the network may take 0.43 to 2.31 times") for notice in report.notices)
+    assert decode(CostReport, encode(report), "report") == report
+
+
+def test_a_blank_peak_of_an_engine_that_runs_nothing_does_not_widen_the_time() -> None:
+    rk3588 = load_profile("rk3588")[0]
+    cpu = replace(rk3588.engines[1], peak_ops_per_s={"float32": Quantity()})
+    chip = replace(rk3588, engines=(rk3588.engines[0], cpu))
+    params = AnalyzeParams()
+    on_npu, on_cpu = (
+        analyze_costs(partition(segment("a", engine, text)), profile=chip, params=params).interval
+        for engine, text in (("npu", NPU), ("cpu", CPU))
+    )
+    assert on_npu is None
+    assert on_cpu is not None
+    assert "engines.cpu.peak_ops_per_s.float32 is blank" in on_cpu.reasons[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from deploykit.core.profile_file import ProfileFile
+from deploykit.core.profile_form import ProfileFile
 from deploykit.pipeline.config import sections
 from deploykit.tasks import TASKS
 from tools.make_reference import FOLDER, pages
