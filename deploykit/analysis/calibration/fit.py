@@ -37,7 +37,8 @@ class _State:
 
 
 def fit_rates(table: LayerColumns, latency_s: Floats, prior: Prior) -> Fit:
-    """Minimise the soft-L1 error of log latencies and the priors, over every on-chip size that the prior has.
+    """Minimise the soft-L1 error of log latencies and the priors, over every on-chip size that the prior
+    has.
 
     The method is Levenberg and Marquardt's, with the weights of the robust loss taken anew at every step.
     """

@@ -40,7 +40,8 @@ LAYER_S = (3e-6, 1.0)
 NETWORK_S = (50e-6, 1.0)
 
 CAP_WIDTH = 0.1
-"""Efficiencies above 1 are held back as if they were measurements of 1 with this spread of the logarithm."""
+"""Efficiencies above 1 are held back as if they were measurements of 1 with this spread of the
+logarithm."""
 
 RESIDENT_BYTES = (0.0, 128e3, 256e3, 512e3, 1e6, 2e6, 4e6, 8e6)
 """On-chip sizes that a fit tries where the profile does not know it; they are effective, not physical."""
