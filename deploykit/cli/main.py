@@ -14,6 +14,7 @@ from deploykit.core.errors import DeploykitError, InputError
 from deploykit.stages import STAGES
 
 COMMANDS: dict[str, str] = {
+    "assess": "Say whether chips can run networks: latency, memory, what falls back, the best chip first.",
     "cache": "Show how large a pipeline's cache is, or clean it.",
     "completion": "Print the completion script of a shell.",
     "doctor": "Say what is installed, found and missing.",

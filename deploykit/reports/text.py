@@ -44,7 +44,7 @@ def run_json(view: RunView) -> str:
 
 def _segments_table(view: RunView) -> Table:
     several = len(view.networks) > 1
-    table = _table(f"{view.pipeline} on {view.chip}")
+    table = plain_table(f"{view.pipeline} on {view.chip}")
     for name in ("segment", "engine", "precision"):
         table.add_column(name, overflow="fold")
     for name in ("MACs", "latency", "bytes", "worst SQNR"):
@@ -80,7 +80,7 @@ def _total_cells(network: NetworkView) -> list[Text]:
 
 def _metrics_table(view: RunView) -> Table:
     assert view.task is not None
-    table = _table(f"{view.task.task} on {view.task.clips} unseen clips")
+    table = plain_table(f"{view.task.task} on {view.task.clips} unseen clips")
     table.add_column("metric", overflow="fold")
     for name in ("float", "quantized", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -144,7 +144,8 @@ def _text(content: str) -> Text:
     return Text(units.printable(content))
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """Make a table with a title and one line under its head."""
     return Table(
         title=_text(title),
         title_justify="left",

@@ -1,0 +1,156 @@
+"""The answer of `deploykit assess` in a terminal, at most 100 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from deploykit.artifacts.assessment import Assessment, ChipAssessment, NetworkAssessment, SchemeFigures
+from deploykit.reports import units
+from deploykit.reports.text import WIDTH, plain_table
+
+OPERATOR_LINES = 4
+NAMES = 3
+_FITS = {True: "yes", False: "no", None: "yes, if the memory is enough"}
+
+
+def print_assessment(view: Assessment, console: Console) -> None:
+    """Print the ranking, the figures at every precision, then what each chip has to be told about."""
+    width = min(WIDTH, console.width)
+    console.print(_ranking(view), width=width)
+    console.print(_precisions(view), width=width)
+    for place, chip in enumerate(view.chips, 1):
+        lines = list(_remarks(chip))
+        if lines:
+            console.print(Text(f"{place}. {chip.chip}: {units.printable(chip.title)}", "bold"), width=width)
+        for line in lines:
+            console.print(Padding(_text(line), (0, 0, 0, 3)), width=width, highlight=False)
+
+
+def _ranking(view: Assessment) -> Table:
+    table = plain_table("latency of one run, alone on the chip")
+    table.add_column("")
+    for name in ("chip", "network"):
+        table.add_column(name, overflow="fold")
+    known = any(network.figures[0].low_s is not None for chip in view.chips for network in chip.networks)
+    for name in ("latency", *(("90 % interval",) if known else ()), "runs/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    for name in ("of TOPS", "on engine"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, chip in enumerate(view.chips, 1):
+        for number, network in enumerate(chip.networks):
+            head = (f"{place}", chip.chip) if number == 0 else ("", "")
+            table.add_row(*map(_text, (*head, *_ranking_cells(network, known))))
+        if not chip.networks:
+            table.add_row(f"{place}", chip.chip, "not assessed")
+    return table
+
+
+def _ranking_cells(network: NetworkAssessment, known: bool) -> Iterator[str]:
+    figures, coverage = network.figures[0], network.coverage
+    yield network.label
+    yield units.duration(figures.time_s)
+    if known:
+        yield units.NOTHING if figures.low_s is None else _interval(figures)
+    yield units.digits(figures.runs_per_s)
+    share = dict(figures.bound_s)[figures.bound] / figures.time_s if figures.time_s > 0 else 0.0
+    yield f"{figures.bound} {units.percent(share)}"
+    yield units.percent(figures.utilisation)
+    yield f"{coverage.nodes_on_engine}/{coverage.nodes}"
+
+
+def _interval(figures: SchemeFigures) -> str:
+    return f"{units.duration(figures.low_s)} to {units.duration(figures.high_s)}"
+
+
+def _precisions(view: Assessment) -> Table:
+    table = plain_table("every precision of the main engine; the first one is the answer above")
+    for name in ("chip", "network"):
+        table.add_column(name, overflow="fold")
+    table.add_column("precision", no_wrap=True)
+    for name in ("kept", "latency", "weights", "activations", "on chip", "DRAM"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for chip in view.chips:
+        for network in chip.networks:
+            for number, figures in enumerate(network.figures):
+                head = (chip.chip, network.label) if number == 0 else ("", "")
+                table.add_row(*map(_text, (*head, *_precision_cells(figures))))
+    return table
+
+
+def _precision_cells(figures: SchemeFigures) -> Iterator[str]:
+    memory = figures.memory
+    yield figures.scheme
+    yield str(figures.kept) if figures.kept else ""
+    yield units.duration(figures.time_s)
+    yield units.size(memory.weight_bytes)
+    yield units.size(memory.activation_bytes) + (" +?" if memory.unsized else "")
+    yield units.size(memory.on_chip_bytes)
+    yield units.size(memory.dram_bytes)
+
+
+def _remarks(chip: ChipAssessment) -> Iterator[str]:
+    if chip.networks:
+        yield f"fits: {_FITS[chip.fits]}"
+    yield from chip.reasons
+    if chip.networks:
+        yield _memory_remark(chip)
+    for network in chip.networks:
+        several = len(chip.networks) > 1
+        for line in _network_remarks(network):
+            yield f"{network.label}: {line}" if several else line
+    yield from _order_remarks(chip)
+
+
+def _memory_remark(chip: ChipAssessment) -> str:
+    size = "an unknown size" if chip.dram_size_bytes is None else units.size(chip.dram_size_bytes)
+    return f"memory: {units.size(chip.dram_bytes)} of {size}"
+
+
+def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
+    coverage, figures = network.coverage, network.figures[0]
+    time_s = figures.time_s
+    if figures.most_runs_per_s > 1.05 * figures.runs_per_s:
+        yield f"all engines at once: at most {units.digits(figures.most_runs_per_s)} runs/s"
+    for item in coverage.off_engine[:OPERATOR_LINES]:
+        what = f"{item.nodes} {item.op}" + (" (no operator of ONNX)" if item.custom else "")
+        macs = f", {units.percent(item.macs / coverage.macs)} of the MACs" if item.macs else ""
+        yield f"{what} on {item.engine}{macs}, {units.percent(item.time_s / time_s)} of the time"
+    if len(coverage.off_engine) > OPERATOR_LINES:
+        rest = coverage.off_engine[OPERATOR_LINES:]
+        share = units.percent(sum(item.time_s for item in rest) / time_s)
+        yield f"{len(rest)} more operators off the engine, {share} of the time"
+    if coverage.off_engine:
+        yield (
+            f"{coverage.handovers} hand-overs between engines, {units.size(coverage.handover_bytes)}, "
+            f"{units.duration(coverage.handover_s)} of the memory's time; "
+            f"if {coverage.engine} ran all: {units.duration(coverage.ideal_s)}"
+        )
+    for sentence, nodes in coverage.special:
+        yield f"check with the toolchain: {sentence}: {_some(nodes)}"
+    yield from network.notices
+
+
+def _order_remarks(chip: ChipAssessment) -> Iterator[str]:
+    cost = chip.cost
+    if cost is None:
+        return
+    if cost.unit_price is None:
+        yield f"cost of {cost.orders}: no price in the profile"
+        return
+    total = units.quantity(cost.unit_price * cost.orders, cost.currency)
+    yield f"cost of {cost.orders}: {cost.unit_price:g} {cost.currency} each, {total} ({cost.source})"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    rest = len(names) - NAMES
+    return ", ".join(names[:NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _text(content: str) -> Text:
+    return Text(units.printable(content))

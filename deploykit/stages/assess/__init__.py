@@ -1,0 +1,1 @@
+"""Assess: can chips run networks? Not a step: it plans with drafts, and writes nothing."""

@@ -1,0 +1,70 @@
+"""`deploykit assess` through the real command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import onnx.parser
+import pytest
+
+FREE = """<ir_version: 8, opset_import: ["" : 17]>
+free (float[N,3,H,8] image) => (float[N,4,H,8] heat) <float[4,3,1,1] w = {1,1,1,1,1,1,1,1,1,1,1,1}>
+{ heat = Conv(image, w) }"""
+
+
+@pytest.fixture
+def free(shell: Any) -> Any:
+    onnx.save(onnx.parser.parse_model(FREE), shell.folder / "free.onnx")
+    return shell
+
+
+def test_the_answer_fits_a_hundred_columns_and_ranks(shell: Any) -> None:
+    answer = shell.command("assess", "toy.onnx@100", "--chips", "rk3588,orin-nx", "--orders", "500")
+    assert answer.code == 0, answer.err
+    assert max(len(line.rstrip()) for line in answer.out.splitlines()) <= 100
+    assert answer.out.index("1. orin-nx") < answer.out.index("2. rk3588")
+    for words in ("holds toy at 100/s", "w8a8", "float16", "cost of 500: no price in the profile"):
+        assert words in answer.out
+
+
+def test_json_holds_the_same(shell: Any) -> None:
+    answer = shell.command("assess", "toy.onnx", "--chips", "rk3588", "--format", "json")
+    chip = json.loads(answer.out)["chips"][0]
+    assert chip["chip"] == "rk3588"
+    # a 1x1 convolution of 3 into 4 channels over 8 x 8
+    assert chip["networks"][0]["coverage"]["macs"] == 768
+
+
+def test_bindings_stand_side_by_side(free: Any) -> None:
+    answer = free.command(
+        "assess", "free.onnx", "--chips", "rk3588", "--bind", "N=1,H=8", "--bind", "N=6,H=8"
+    )
+    assert answer.code == 0, answer.err
+    assert "free N=1 H=8" in answer.out
+    assert "free N=6 H=8" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("free.onnx",), "sizes are free: N, H; give --bind N=SIZE,H=SIZE"),
+        (("free.onnx", "--bind", "N=1,H=8,M=2"), "--bind M: no model has a free size of this name"),
+        (("free.onnx", "--bind", "N"), "'N' is not of the form NAME=SIZE"),
+        (("free.onnx", "--bind", "N=1,N=2"), "N is given twice"),
+        (("toy.onnx@0",), "0 is no rate"),
+        (("none.onnx",), "there is no such file"),
+        (("toy.onnx", "--scheme", "w9"), "npu has no w9; it has w8a8, float16"),
+    ],
+)
+def test_bad_input_is_told(free: Any, words: tuple[str, ...], told: str) -> None:
+    answer = free.command("assess", *words, "--chips", "rk3588")
+    assert answer.code == 2
+    assert told in answer.err
+
+
+def test_every_unknown_chip_is_told(shell: Any) -> None:
+    answer = shell.command("assess", "toy.onnx", "--chips", "rk3587,orin-mx")
+    assert answer.code == 2
+    assert "rk3588" in answer.err
+    assert "orin-nx" in answer.err
