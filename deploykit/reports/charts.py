@@ -80,7 +80,7 @@ def roofline_chart(network: NetworkView, segments: list[str]) -> Columns:
         "segment": [segments.index(node.segment) for node in nodes],
         "bound": [node.bound for node in nodes],
         "text": [_node_text(node) for node in nodes],
-        "roofs": [_roof(roof) for roof in network.roofs],
+        "roofs": [roof_columns(roof) for roof in network.roofs],
     }
 
 
@@ -179,7 +179,8 @@ def _node_text(node: NodeRow) -> str:
     return "<br>".join(lines)
 
 
-def _roof(roof: RoofLine) -> Columns:
+def roof_columns(roof: RoofLine) -> Columns:
+    """Give a roof as a line of three points, with what it says when it is pointed at."""
     name = f"{label(roof.engine)} {label(roof.scheme)}"
     each = f", each of {roof.count}" if roof.count > 1 else ""
     return {

@@ -1,6 +1,6 @@
 """The report page: one file that opens from disk without a network.
 
-All values come from the views; plotly.js is embedded once. A Content-Security-Policy allows exactly the two
+All values come from the views; plotly.js is embedded once. A Content-Security-Policy allows exactly the
 scripts of the page by their hashes and no connection at all: even a name that slipped through could not run.
 """
 
@@ -39,23 +39,33 @@ _FILTERS = {
 
 def write_html(view: RunView) -> str:
     """Give the whole page as text; the caller writes it."""
-    from plotly.offline import get_plotlyjs
-
-    scripts = [_script(get_plotlyjs()), _script(_asset("report.js"))]
     schemes = [
         scheme for network in view.networks for group in network.precision for scheme in (group.scheme,)
     ]
+    return render_page(
+        "report.html",
+        "report.js",
+        page_charts(view),
+        view=view,
+        scheme_colour={scheme: index % COLOURS for index, scheme in enumerate(dict.fromkeys(schemes))},
+        nothing=units.NOTHING,
+    )
+
+
+def render_page(template: str, script: str, charts: object, **values: object) -> str:
+    """Fill a page's template: style, plotly.js, scripts, the charts' data, and the values that it names."""
+    from plotly.offline import get_plotlyjs
+
+    scripts = [_script(source) for source in (get_plotlyjs(), _asset("page.js"), _asset(script))]
     return (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
-            view=view,
             css=Markup(_asset("report.css")),
-            scripts=[Markup(script) for script in scripts],
-            script_hashes=[_hash(script) for script in scripts],
-            charts=_script_json(page_charts(view)),
-            scheme_colour={scheme: index % COLOURS for index, scheme in enumerate(dict.fromkeys(schemes))},
-            nothing=units.NOTHING,
+            scripts=[Markup(source) for source in scripts],
+            script_hashes=[_hash(source) for source in scripts],
+            charts=_script_json(charts),
+            **values,
         )
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from deploykit.artifacts.costs import CostReport, NodeCost, SchemeCost, SegmentTotal
+from deploykit.artifacts.costs import CostReport, NodeCost, Roof, SchemeCost, SegmentTotal
 from deploykit.artifacts.dumps import Comparison, TensorDifference
 from deploykit.artifacts.precision import NodePrecision
 from deploykit.artifacts.results import NetworkResults
@@ -85,19 +85,18 @@ def op_totals(rows: Sequence[NodeRow]) -> tuple[OpTotal, ...]:
     return tuple(sorted(totals, key=lambda total: -total.time_s))
 
 
-def roof_lines(costs: CostReport | None, rows: Sequence[NodeRow], chip: ChipProfile) -> tuple[RoofLine, ...]:
-    """Give each roof from left of all nodes to right of all nodes and ridges."""
-    if costs is None:
-        return ()
-    seen = [row.intensity for row in rows if row.intensity and row.operations]
-    marks = [*seen, *(roof.ridge_ops_per_byte for roof in costs.roofs if roof.ridge_ops_per_byte > 0)]
+def roof_lines(
+    roofs: Sequence[Roof], intensities: Sequence[float], counts: Mapping[str, int]
+) -> tuple[RoofLine, ...]:
+    """Give each roof from left of all nodes to right of all nodes and ridges; `counts` by engine."""
+    marks = [*intensities, *(roof.ridge_ops_per_byte for roof in roofs if roof.ridge_ops_per_byte > 0)]
     left, right = min(marks, default=1.0) / 2, max(marks, default=1.0) * 4
     return tuple(
         RoofLine(
             roof.engine,
             roof.scheme,
             roof.source,
-            chip.engine(roof.engine).count,
+            counts[roof.engine],
             roof.peak_ops_per_s,
             roof.bandwidth_bytes_per_s,
             (
@@ -106,7 +105,7 @@ def roof_lines(costs: CostReport | None, rows: Sequence[NodeRow], chip: ChipProf
                 (right, roof.peak_ops_per_s),
             ),
         )
-        for roof in costs.roofs
+        for roof in roofs
     )
 
 

@@ -53,7 +53,11 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         segments=segments.segment_rows(result, rows),
         nodes=rows,
         workless_nodes=sum(row.rate_ops_per_s is None or not row.intensity for row in rows),
-        roofs=costs.roof_lines(result.costs, rows, results.chip),
+        roofs=costs.roof_lines(
+            result.costs.roofs if result.costs else (),
+            [row.intensity for row in rows if row.intensity and row.operations],
+            {engine.name: engine.count for engine in results.chip.engines},
+        ),
         hot=costs.hot_nodes(rows),
         ops=costs.op_totals(rows),
         precision=segments.precision_groups(result, rows),
