@@ -32,7 +32,7 @@ class SchemeFigures:
     """One network with every node at one scheme, unless a rule or its engine keeps it at another.
 
     `time_s` is the predicted latency of one run, alone on the chip, its nodes one after another; `low_s` and
-    `high_s` enclose it where the cost report gives an interval, for which `interval_reason` is the reason.
+    `high_s` enclose it where the cost report gives an interval (its reasons are among the notices).
     `peak_ops_per_s` is that of one main engine, `engines` how many the chip has. `runs_per_s` is 1 / latency,
     `most_runs_per_s` the bound with all engines busy at once and the memory full. `macs` are those on the
     main engine. `kept` counts nodes with MACs at another scheme.
@@ -42,7 +42,6 @@ class SchemeFigures:
     time_s: float
     low_s: float | None
     high_s: float | None
-    interval_reason: str
     bound_s: tuple[tuple[Bound, float], ...]
     macs: int
     traffic_bytes: int
@@ -147,17 +146,22 @@ class Sharing:
 
 @dataclass(frozen=True)
 class OrderCost:
-    """What chips cost at an order volume; `unit_price` is None where the profile has no price for it."""
+    """What `item` (chip, module, board) costs: the price for the largest quantity that the order reaches."""
 
     orders: int
-    unit_price: float | None
+    item: str
+    unit_price: float
     currency: str
     source: str
 
 
 @dataclass(frozen=True)
 class ChipAssessment:
-    """One chip's answer; `reasons` say what decides its place."""
+    """One chip's answer; `reasons` say what decides its place.
+
+    `orders` is the volume that was asked about (0: none), `costs` what the profile knows for it. `power` are
+    the chip's modes with their watts.
+    """
 
     chip: str
     title: str
@@ -165,7 +169,9 @@ class ChipAssessment:
     refused: tuple[Refusal, ...] = ()
     sharing: tuple[Sharing, ...] = ()
     dram_size_bytes: int | None = None
-    cost: OrderCost | None = None
+    orders: int = 0
+    costs: tuple[OrderCost, ...] = ()
+    power: tuple[tuple[str, float], ...] = ()
     reasons: tuple[str, ...] = ()
 
     @property

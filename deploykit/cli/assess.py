@@ -43,7 +43,7 @@ def command(
 
     profiles = _profiles(chips)
     networks = _networks(models, tuple(map(_binding, bindings)))
-    answer = assess_chips(networks, profiles, scheme=scheme, orders=orders)
+    answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0)
     if form == "json":
         from deploykit.core.codec import encode
 

@@ -37,7 +37,7 @@ def _ranking(view: Assessment) -> Table:
     for name in ("chip", "network"):
         table.add_column(name, overflow="fold")
     known = any(network.figures[0].low_s is not None for chip in view.chips for network in chip.networks)
-    for name in ("latency", *(("90 % interval",) if known else ()), "runs/s"):
+    for name in ("latency", *(("interval",) if known else ()), "runs/s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("bound", no_wrap=True)
     for name in ("of TOPS", "on engine"):
@@ -65,7 +65,8 @@ def _ranking_cells(network: NetworkAssessment, known: bool) -> Iterator[str]:
 
 
 def _interval(figures: SchemeFigures) -> str:
-    return f"{units.duration(figures.low_s)} to {units.duration(figures.high_s)}"
+    low, high = units.duration(figures.low_s), units.duration(figures.high_s)
+    return units.NOTHING if low == high else f"{low} to {high}"
 
 
 def _precisions(view: Assessment) -> Table:
@@ -104,6 +105,8 @@ def _remarks(chip: ChipAssessment) -> Iterator[str]:
         several = len(chip.networks) > 1
         for line in _network_remarks(network):
             yield f"{network.label}: {line}" if several else line
+    if chip.networks:
+        yield from _power_remarks(chip)
     yield from _order_remarks(chip)
 
 
@@ -117,6 +120,8 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
     time_s = figures.time_s
     if figures.most_runs_per_s > 1.05 * figures.runs_per_s:
         yield f"all engines at once: at most {units.digits(figures.most_runs_per_s)} runs/s"
+    if figures.energy_j is not None:
+        yield f"energy of a run: {_joules(figures.energy_j)}"
     for item in coverage.off_engine[:OPERATOR_LINES]:
         what = f"{item.nodes} {item.op}" + (" (no operator of ONNX)" if item.custom else "")
         macs = f", {units.percent(item.macs / coverage.macs)} of the MACs" if item.macs else ""
@@ -137,14 +142,27 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
 
 
 def _order_remarks(chip: ChipAssessment) -> Iterator[str]:
-    cost = chip.cost
-    if cost is None:
-        return
-    if cost.unit_price is None:
-        yield f"cost of {cost.orders}: no price in the profile"
-        return
-    total = units.quantity(cost.unit_price * cost.orders, cost.currency)
-    yield f"cost of {cost.orders}: {cost.unit_price:g} {cost.currency} each, {total} ({cost.source})"
+    for cost in chip.costs:
+        total = units.quantity(cost.unit_price * cost.orders, cost.currency)
+        each = f"{cost.unit_price:g} {cost.currency} each"
+        yield f"{cost.orders} of {cost.item}: {each}, {total} ({cost.source})"
+    if chip.orders and not chip.costs:
+        yield f"{chip.orders} of it: no price in the profile for that many"
+
+
+def _power_remarks(chip: ChipAssessment) -> Iterator[str]:
+    for mode, power_w in chip.power:
+        runs = ", ".join(
+            f"{network.label} {_joules(power_w * network.figures[0].time_s)}" for network in chip.networks
+        )
+        yield f"power: {power_w:g} W ({mode}): at that, a run takes {runs}"
+
+
+def _joules(energy_j: float) -> str:
+    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
+        if energy_j >= factor:
+            return f"{units.digits(energy_j / factor)} {prefix}J"
+    return f"{units.digits(energy_j / 1e-9)} nJ"
 
 
 def _some(names: tuple[str, ...]) -> str:

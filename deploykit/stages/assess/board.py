@@ -27,7 +27,7 @@ def assess_chips(
     profiles: Sequence[ChipProfile],
     *,
     scheme: str = "",
-    orders: int | None = None,
+    orders: int = 0,
 ) -> Assessment:
     """Assess every network on every chip, the best chip first.
 
@@ -48,7 +48,7 @@ def _assess_chip(
     networks: Sequence[ReadNetwork],
     profile: ChipProfile,
     scheme: str,
-    orders: int | None,
+    orders: int,
     faults: list[Fault],
 ) -> ChipAssessment:
     answers: list[NetworkAssessment] = []
@@ -71,8 +71,19 @@ def _assess_chip(
         refused=tuple(refused),
         sharing=tuple(_sharings(drafts, profile)),
         dram_size_bytes=None if size is None else int(size),
-        cost=None if orders is None else OrderCost(orders, None, "", ""),
+        orders=orders,
+        costs=tuple(_costs(profile, orders)),
+        power=tuple((mode.mode, mode.power_w) for mode in profile.power),
     )
+
+
+def _costs(profile: ChipProfile, orders: int) -> Iterator[OrderCost]:
+    """Give each item's price for the largest quantity that the order reaches."""
+    for item in dict.fromkeys(price.item for price in profile.prices):
+        reached = [price for price in profile.prices if price.item == item and price.quantity <= orders]
+        if reached:
+            price = max(reached, key=lambda price: price.quantity)
+            yield OrderCost(orders, item, price.unit_price, price.currency, price.source)
 
 
 def _sharings(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
+from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.graph_work import CustomCost, all_nodes, operator_name
 from deploykit.analysis.op_costs import CONTROL_COSTS, OP_COSTS, operator_key
 from deploykit.analysis.special_convolutions import special_convolutions
@@ -23,7 +24,7 @@ from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.core.errors import input_error
-from deploykit.core.profile import ChipProfile
+from deploykit.core.profile import ChipProfile, Quantity
 from deploykit.stages.analyze import AnalyzeParams, analyze_costs
 from deploykit.stages.assess.read import ReadNetwork
 from deploykit.stages.memory import MemoryParams, plan_memory
@@ -52,7 +53,7 @@ def assess_network(
     """
     partition, costs = draft(network, profile)
     main = profile.engines[0]
-    offered = [roof.scheme for roof in costs.roofs if roof.engine == main.name]
+    offered = _offered(costs, profile)
     if scheme and scheme not in offered:
         raise input_error(profile.name, f"{main.name} has no {scheme}", f"it has {', '.join(offered)}")
     order = sorted(offered, key=lambda name: name != scheme) if scheme else offered
@@ -81,6 +82,14 @@ def plan_of(scheme: str, partition: Partition, costs: CostReport, profile: ChipP
     return plan_precision(partition, costs, profile=profile, params=params)
 
 
+def _offered(costs: CostReport, profile: ChipProfile) -> list[str]:
+    """Give the schemes of the main engine, those without a peak of their own last."""
+    main = profile.engines[0]
+    own = [roof.scheme for roof in costs.roofs if roof.engine == main.name]
+    on_main = (cost.scheme for node in costs.nodes if node.engine == main.name for cost in node.schemes)
+    return list(dict.fromkeys((*own, *on_main)))
+
+
 def unknown_operators(graph: GraphInfo) -> tuple[str, ...]:
     """Give the operators that no cost is known for, in the order of execution."""
     nodes = (node for node in all_nodes(graph) if not _has_cost(node.domain, node.op))
@@ -102,13 +111,13 @@ def scheme_figures(
     bound_s: dict[Bound, float] = {"compute": 0.0, "memory": 0.0, "overhead": 0.0}
     for _, cost in chosen:
         bound_s[cost.bound] += cost.time_s
-    peak = next((r.peak_ops_per_s for r in costs.roofs if (r.engine, r.scheme) == (main.name, scheme)), None)
+    peak = fill_blanks(profile, at="typical").profile.engines[0].peak_of(scheme).value
+    interval = costs.interval
     return SchemeFigures(
         scheme=scheme,
         time_s=time_s,
-        low_s=None,
-        high_s=None,
-        interval_reason="",
+        low_s=time_s * interval.low_factor if interval else None,
+        high_s=time_s * interval.high_factor if interval else None,
         bound_s=tuple(sorted(bound_s.items(), key=lambda item: -item[1])),
         macs=sum(node.macs for node, _ in chosen if node.engine == main.name),
         traffic_bytes=sum(cost.traffic_bytes for _, cost in chosen),
@@ -117,7 +126,20 @@ def scheme_figures(
         most_runs_per_s=_most_runs_per_s(chosen, costs, profile),
         memory=_footprint(partition, plan, profile),
         kept=sum(node.macs > 0 and cost.scheme != scheme for node, cost in chosen),
+        energy_j=_energy_j(chosen, profile),
     )
+
+
+def _energy_j(chosen: list[tuple[NodeCost, SchemeCost]], profile: ChipProfile) -> float | None:
+    """Sum up operations x joules an operation and bytes x joules a byte; None where one of them is blank."""
+    per_byte = profile.dram.energy_per_byte_j.value
+    total_j = 0.0
+    for node, cost in chosen:
+        per_op = profile.engine(node.engine).energy_per_op_j.get(cost.scheme, Quantity(None)).value
+        if per_op is None or per_byte is None:
+            return None
+        total_j += (2 * node.macs + node.vector_ops) * per_op + cost.traffic_bytes * per_byte
+    return total_j
 
 
 def node_schemes(costs: CostReport, plan: PrecisionPlan) -> list[tuple[NodeCost, SchemeCost]]:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from deploykit.artifacts.assessment import Assessment
+from deploykit.core.chip_classes import Span
 from deploykit.core.codec import decode, encode
 from deploykit.core.errors import InputError
-from deploykit.core.profile import ChipProfile, Quantity
+from deploykit.core.profile import ChipProfile, DramProfile, Quantity
+from deploykit.core.profile_facts import PowerMode, Price
 from deploykit.stages.assess.board import assess_chips
 
 Read = Callable[..., Any]
@@ -77,3 +79,28 @@ def test_memory_is_counted_once_a_network_at_its_largest(chip: ChipProfile, read
 def test_it_round_trips(chip: ChipProfile, read: Read) -> None:
     answer = assess_chips(read(bind=({"N": 1},), rate_hz=10.0), [chip], orders=100)
     assert decode(Assessment, encode(answer), "assessment") == answer
+
+
+def test_the_price_is_that_of_the_largest_quantity_that_the_order_reaches(
+    chip: ChipProfile, read: Read
+) -> None:
+    prices = tuple(
+        Price("module", quantity, price, "USD", "shop")
+        for quantity, price in ((1, 40.0), (100, 30.0), (1000, 20.0))
+    )
+    priced = replace(chip, prices=prices, power=(PowerMode("all on", 5.0, "sheet"),))
+    (answer,) = assess_chips(read(bind=({"N": 1},)), [priced], orders=500).chips
+    assert [(cost.item, cost.unit_price) for cost in answer.costs] == [("module", 30.0)]
+    assert answer.power == (("all on", 5.0),)
+    (unpriced,) = assess_chips(read(bind=({"N": 1},)), [chip], orders=500).chips
+    assert unpriced.costs == ()
+
+
+def test_a_blank_that_the_class_bounds_gives_an_interval(chip: ChipProfile, read: Read) -> None:
+    blank = DramProfile(Quantity(None), Quantity(1e6, "test"), bounds=Span(0.5e9, 2e9, "test"))
+    (answer,) = assess_chips(read(bind=({"N": 1},)), [replace(chip, dram=blank)]).chips
+    figures = answer.networks[0].figures[0]
+    # typically 1 GB/s; the Sigmoid of 16.384 us takes twice or half of it, Conv and Relu are bound by compute
+    assert figures.time_s == pytest.approx(313.344e-6)
+    assert figures.high_s == pytest.approx(313.344e-6 + 16.384e-6 + 2.048e-6, rel=1e-6)
+    assert figures.low_s == pytest.approx(313.344e-6 - 8.192e-6, rel=1e-6)

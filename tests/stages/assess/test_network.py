@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploykit.core.errors import InputError
-from deploykit.core.profile import ChipProfile
+from deploykit.core.profile import ChipProfile, Quantity
 from deploykit.stages.assess.network import assess_network
 
 CONV_S = 294.912e-6  # 2 x 147456 MACs at 1 Gops/s
@@ -96,3 +96,15 @@ def test_free_sizes_without_a_value_are_all_named(read: Read) -> None:
     net (float[N,3,H,16] x) => (float[N,3,H,16] z) { z = Relu(x) }"""
     with pytest.raises(InputError, match="sizes are free: N, H; give --bind N=SIZE,H=SIZE"):
         read(text, bind=())
+
+
+def test_energy_is_that_of_operations_and_bytes_or_unknown(chip: ChipProfile, read: Read) -> None:
+    network = read(bind=({"N": 1},))[0]
+    assert assess_network(network, profile=chip)[0].figures[0].energy_j is None
+    energies = {"w8a8": Quantity(1e-12, "test"), "float32": Quantity(1e-11, "test")}
+    engines = tuple(replace(engine, energy_per_op_j=energies) for engine in chip.engines)
+    dram = replace(chip.dram, energy_per_byte_j=Quantity(1e-10, "test"))
+    figures = assess_network(network, profile=replace(chip, engines=engines, dram=dram))[0].figures[0]
+    # NPU: 294912 + 2048 operations; CPU: 2048; bytes: 576 + 2048 + 2048 and 16384
+    assert figures.traffic_bytes == 21056
+    assert figures.energy_j == pytest.approx(296960e-12 + 2048e-11 + 21056e-10)
