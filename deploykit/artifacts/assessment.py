@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.costs import Bound
 
 
@@ -107,13 +108,18 @@ class Coverage:
 
 @dataclass(frozen=True)
 class NetworkAssessment:
-    """One network with its sizes bound on one chip. `figures[0]` is the scheme that the answer is about."""
+    """One network with its sizes bound on one chip. `figures[0]` is the scheme that the answer is about.
+
+    `advice` and `headrooms` are empty unless they were asked for.
+    """
 
     network: str
     sizes: tuple[tuple[str, int], ...]
     figures: tuple[SchemeFigures, ...]
     coverage: Coverage
     notices: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    headrooms: tuple[Headroom, ...] = ()
 
     @property
     def label(self) -> str:

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
     help="Sizes that the models leave free; given several times, the answers stand side by side.",
 )
 @click.option("--orders", type=click.IntRange(min=1), help="How many chips you order, for their cost.")
+@click.option("--advice", is_flag=True, help="Say what would make the networks faster, and by how much.")
 @format_option
 def command(
-    models: tuple[str, ...], chips: str, scheme: str, bindings: tuple[str, ...], orders: int | None, form: str
+    models: tuple[str, ...],
+    chips: str,
+    scheme: str,
+    bindings: tuple[str, ...],
+    orders: int | None,
+    advice: bool,
+    form: str,
 ) -> None:
     """Say how fast each MODEL (an ONNX file) runs on the chips, what does not run there, and which is best.
 
@@ -43,7 +50,7 @@ def command(
 
     profiles = _profiles(chips)
     networks = _networks(models, tuple(map(_binding, bindings)))
-    answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0)
+    answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0, advise=advice)
     if form == "json":
         from deploykit.core.codec import encode
 

@@ -9,12 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.assessment import Assessment, ChipAssessment, NetworkAssessment, SchemeFigures
 from deploykit.reports import units
 from deploykit.reports.text import WIDTH, plain_table
 
 OPERATOR_LINES = 4
 NAMES = 3
+LEAST_GAIN = 0.01
 _FITS = {True: "yes", False: "no", None: "yes, if the memory is enough"}
 
 
@@ -139,6 +141,33 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
     for sentence, nodes in coverage.special:
         yield f"check with the toolchain: {sentence}: {_some(nodes)}"
     yield from network.notices
+    yield from _advice_remarks(network.advice)
+    for headroom in network.headrooms:
+        yield _headroom_remark(headroom)
+
+
+def _advice_remarks(advice: tuple[Advice, ...]) -> Iterator[str]:
+    for item in advice:
+        if item.gain_share >= LEAST_GAIN:
+            times = f"{units.duration(item.before_s)} to {units.duration(item.after_s)}"
+            gain = f"-{units.percent(item.gain_share)}, {item.node_count} nodes"
+            where = ", ".join(item.nodes[:NAMES])
+            yield f"{item.bound}-bound: {item.what}: {times} ({gain}; most at {where})"
+    little = [item.what for item in advice if item.gain_share < LEAST_GAIN]
+    if little:
+        yield f"less than 1 % each: {'; '.join(little)}"
+
+
+def _headroom_remark(headroom: Headroom) -> str:
+    times = ", ".join(
+        f"x{value / headroom.now:g} {units.duration(time_s)}" for value, time_s in headroom.times_s
+    )
+    enough = (
+        "more always gains"
+        if headroom.enough is None
+        else f"beyond {units.quantity(headroom.enough, headroom.unit)} there is less than 1 % to gain"
+    )
+    return f"{headroom.figure} {units.quantity(headroom.now, headroom.unit)}: {enough} ({times})"
 
 
 def _order_remarks(chip: ChipAssessment) -> Iterator[str]:

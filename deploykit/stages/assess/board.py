@@ -15,6 +15,7 @@ from deploykit.artifacts.assessment import (
 )
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.profile import ChipProfile
+from deploykit.stages.assess.advice import advice_for
 from deploykit.stages.assess.network import Draft, assess_network
 from deploykit.stages.assess.read import ReadNetwork
 from deploykit.stages.schedule import NetworkWork, Rate, ScheduleParams, schedule_graphs
@@ -28,8 +29,9 @@ def assess_chips(
     *,
     scheme: str = "",
     orders: int = 0,
+    advise: bool = False,
 ) -> Assessment:
-    """Assess every network on every chip, the best chip first.
+    """Assess every network on every chip, the best chip first; `advise` adds what would make them faster.
 
     A chip on which a network cannot be assessed says why.
 
@@ -37,7 +39,7 @@ def assess_chips(
         InputError: no network can be assessed on any chip.
     """
     faults: list[Fault] = []
-    chips = [_assess_chip(networks, profile, scheme, orders, faults) for profile in profiles]
+    chips = [_assess_chip(networks, profile, scheme, orders, advise, faults) for profile in profiles]
     if not any(chip.networks for chip in chips):
         raise InputError(*dict.fromkeys(faults))
     ranked = sorted(chips, key=_rank)
@@ -49,6 +51,7 @@ def _assess_chip(
     profile: ChipProfile,
     scheme: str,
     orders: int,
+    advise: bool,
     faults: list[Fault],
 ) -> ChipAssessment:
     answers: list[NetworkAssessment] = []
@@ -61,6 +64,9 @@ def _assess_chip(
             faults += error.faults
             refused.append(Refusal(network.network, "; ".join(map(str, error.faults))))
             continue
+        if advise:
+            advice, room = advice_for(network, made, profile=profile)
+            answer = dataclasses.replace(answer, advice=advice, headrooms=room)
         answers.append(answer)
         drafts.append((network, answer, made))
     size = profile.dram.size_bytes.value

@@ -34,11 +34,21 @@ from deploykit.stages.split.draft import draft_partition
 
 @dataclass(frozen=True)
 class Draft:
-    """A network cut and costed for a chip, without files; `plan` is that of the first scheme."""
+    """A network cut and costed for a chip, without files; `plans` by scheme, the one of the answer first."""
 
     partition: Partition
     costs: CostReport
-    plan: PrecisionPlan
+    plans: tuple[tuple[str, PrecisionPlan], ...]
+
+    @property
+    def scheme(self) -> str:
+        """The scheme that the answer is about."""
+        return self.plans[0][0]
+
+    @property
+    def plan(self) -> PrecisionPlan:
+        """The precision plan for that scheme."""
+        return self.plans[0][1]
 
 
 def assess_network(
@@ -57,16 +67,12 @@ def assess_network(
     if scheme and scheme not in offered:
         raise input_error(profile.name, f"{main.name} has no {scheme}", f"it has {', '.join(offered)}")
     order = sorted(offered, key=lambda name: name != scheme) if scheme else offered
-    plans = [plan_of(name, partition, costs, profile) for name in order]
-    figures = tuple(
-        scheme_figures(name, partition, costs, plan, profile) for name, plan in zip(order, plans, strict=True)
-    )
-    coverage = _coverage(network, Draft(partition, costs, plans[0]), profile, order[0])
-    notices = (*_unknown_notices(network.graph), *costs.notices)
-    answer = NetworkAssessment(
-        network.network, network.sizes, figures, coverage, tuple(dict.fromkeys(notices))
-    )
-    return answer, Draft(partition, costs, plans[0])
+    plans = tuple((name, plan_of(name, partition, costs, profile)) for name in order)
+    figures = tuple(scheme_figures(name, partition, costs, plan, profile) for name, plan in plans)
+    made = Draft(partition, costs, plans)
+    coverage = _coverage(network, made, profile)
+    notices = tuple(dict.fromkeys((*_unknown_notices(network.graph), *costs.notices)))
+    return NetworkAssessment(network.network, network.sizes, figures, coverage, notices), made
 
 
 def draft(network: ReadNetwork, profile: ChipProfile) -> tuple[Partition, CostReport]:
@@ -177,7 +183,7 @@ def _footprint(partition: Partition, plan: PrecisionPlan, profile: ChipProfile) 
     )
 
 
-def _coverage(network: ReadNetwork, made: Draft, profile: ChipProfile, scheme: str) -> Coverage:
+def _coverage(network: ReadNetwork, made: Draft, profile: ChipProfile) -> Coverage:
     main = profile.engines[0]
     chosen = node_schemes(made.costs, made.plan)
     inside = [node for node, _ in chosen if node.engine == main.name]
@@ -192,7 +198,7 @@ def _coverage(network: ReadNetwork, made: Draft, profile: ChipProfile, scheme: s
         handovers=count,
         handover_bytes=size,
         handover_s=2 * size / _bandwidth(made.costs),
-        ideal_s=_ideal_s(network, made, profile, scheme),
+        ideal_s=_ideal_s(network, made, profile),
         special=tuple(special_convolutions(network.graph)),
     )
 
@@ -239,16 +245,19 @@ def _handovers(partition: Partition, plan: PrecisionPlan) -> tuple[int, int]:
     return len(passed), sum(stored[name].size_bytes for name, _ in passed if name in stored)
 
 
-def _ideal_s(network: ReadNetwork, made: Draft, profile: ChipProfile, scheme: str) -> float:
-    """Cost the network as if the main engine ran every operator."""
-    main = profile.engines[0]
-    if all(node.engine == main.name for node in made.costs.nodes):
+def _ideal_s(network: ReadNetwork, made: Draft, profile: ChipProfile) -> float:
+    if all(node.engine == profile.engines[0].name for node in made.costs.nodes):
         return sum(cost.time_s for _, cost in node_schemes(made.costs, made.plan))
-    able = dataclasses.replace(main, operators=("*",))
+    costs, plan = all_on_main(network, made.scheme, profile)
+    return sum(cost.time_s for _, cost in node_schemes(costs, plan))
+
+
+def all_on_main(network: ReadNetwork, scheme: str, profile: ChipProfile) -> tuple[CostReport, PrecisionPlan]:
+    """Cost the network as if the main engine ran every operator."""
+    able = dataclasses.replace(profile.engines[0], operators=("*",))
     chip = dataclasses.replace(profile, engines=(able, *profile.engines[1:]))
     partition, costs = draft(network, chip)
-    plan = plan_of(scheme, partition, costs, chip)
-    return sum(cost.time_s for _, cost in node_schemes(costs, plan))
+    return costs, plan_of(scheme, partition, costs, chip)
 
 
 def _unknown_notices(graph: GraphInfo) -> Iterator[str]:

@@ -22,13 +22,14 @@ from deploykit.core.graph.shapes import infer_shapes
 class ReadNetwork:
     """A network with its sizes bound; `rate_hz` is None where it runs when it can.
 
-    `free` are the names of all sizes that the file leaves free.
+    `free` are the names of all sizes that the file leaves free, `plain` the model before they were bound.
     """
 
     network: str
     sizes: tuple[tuple[str, int], ...]
     rate_hz: float | None
     free: tuple[str, ...]
+    plain: OnnxModel
     model: OnnxModel
     graph: GraphInfo
 
@@ -67,4 +68,19 @@ def _bound(
     complete_types(model)
     check_foreign(model)
     refine_shapes(model)
-    return ReadNetwork(network, sizes, rate_hz, symbols(plain.proto.graph), model, summarise(model))
+    free = symbols(plain.proto.graph)
+    return ReadNetwork(network, sizes, rate_hz, free, plain, model, summarise(model))
+
+
+def larger_batch(network: ReadNetwork, factor: int) -> ReadNetwork | None:
+    """Give the network with a batch that is so many times larger; None where the file fixes it.
+
+    The batch is the first axis of the first input.
+    """
+    inputs = network.plain.proto.graph.input
+    shape = inputs[0].type.tensor_type.shape.dim if inputs else []
+    symbol = shape[0].dim_param if shape else ""
+    sizes = tuple((name, size * factor if name == symbol else size) for name, size in network.sizes)
+    if sizes == network.sizes:
+        return None
+    return _bound(network.plain, network.network, sizes, network.rate_hz)
