@@ -8,12 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SolveBound:
-    """Status and bound of a minimisation. `optimal` means objective == lower_bound, or proved otherwise.
+    """Status and bound of a minimisation. `optimal` means objective == lower_bound, or proved otherwise;
+    `unknown` that the search gave up before it met any answer.
 
     Deterministic: work is counted in `steps` (nodes, iterations), not in seconds.
     """
 
-    status: Literal["optimal", "feasible", "infeasible"]
+    status: Literal["optimal", "feasible", "infeasible", "unknown"]
     objective: int
     lower_bound: int
     method: str

@@ -1,0 +1,1 @@
+"""One option for each item: least of one measure with limits on others."""
