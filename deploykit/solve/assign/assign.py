@@ -21,7 +21,7 @@ NARROW = 64
 """How many states the first search keeps."""
 
 
-def assign(problem: AssignProblem, *, width: int = 50_000) -> Assignment:
+def assign(problem: AssignProblem, *, width: int = 10_000) -> Assignment:
     """Give the cheapest assignment within the limits, with the bound on any.
 
     Exact unless more than `width` states stay open after an item; the bound then says how far off it can be.
@@ -41,19 +41,22 @@ def assign(problem: AssignProblem, *, width: int = 50_000) -> Assignment:
         ceiling = UNBOUNDED if known is None else table.scale * (_cost(table, known) - 1)
         if floor > ceiling:
             break
-        found = Search(table, multipliers, ceiling, room).run()
-        steps += found.steps
-        known = found.rows[0] if found.rows else known
+        search = Search(table, multipliers, ceiling, room)
+        states = search.run()
+        steps += search.steps
+        known = search.rows(int(states.at[0])) if len(states.at) else known
         reached = UNBOUNDED if known is None else table.scale * _cost(table, known)
-        floor = max(floor, reached if found.lowest is None else min(found.lowest, reached))
-        if found.lowest is None:
+        floor = max(floor, reached if search.lowest is None else min(search.lowest, reached))
+        if search.lowest is None:
             break
     return _answer(problem, table, known, floor, steps)
 
 
 def _answer(problem: AssignProblem, table: Table, known: Ints | None, floor: int, steps: int) -> Assignment:
     if known is None:
-        return Assignment((), SolveBound("infeasible" if floor == UNBOUNDED else "unknown", 0, 0, METHOD, steps))
+        return Assignment(
+            (), SolveBound("infeasible" if floor == UNBOUNDED else "unknown", 0, 0, METHOD, steps)
+        )
     choices = np.zeros(len(problem.items), dtype=np.int64)
     choices[table.item[known]] = table.choice[known]
     cost = _cost(table, known)

@@ -46,7 +46,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class AssignProblem:
-    """Choose an option for each item: the least sum of `minimise`, every limit kept (multiple-choice knapsack).
+    """A multiple-choice knapsack: an option for each item, the least sum of `minimise`, every limit kept.
 
     Raises:
         ValueError: an item without options, a negative measure, sums of `LARGEST_TOTAL` or more.

@@ -1,4 +1,4 @@
-"""Builds assignments block by block; what cannot beat the best one known, or is beaten twice over, is dropped.
+"""Builds assignments block by block, without those that cannot beat the best one known or are dominated.
 
 A state is a partial assignment. Its bound is its cost and penalties plus the least that the rest can add
 (`table.relaxed`). After Pisinger, "A minimal algorithm for the multiple-choice knapsack problem" (1995): the
@@ -7,6 +7,7 @@ Lagrangian bound leaves few options that can be part of a better answer, and dom
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,35 +19,25 @@ COMPARED = 4096
 
 
 @dataclass(frozen=True)
-class Found:
-    """The cheapest assignments met, as rows of the table, by rising cost and falling usage.
-
-    `lowest` bounds scale x cost of all that was dropped for want of room, None where nothing was. `steps`
-    counts states.
+class States:
+    """Partial assignments: where each stands in the search's trail, its cost and its usage, a column a
+    limit.
     """
-
-    rows: tuple[Ints, ...]
-    lowest: int | None
-    steps: int
-
-
-@dataclass(frozen=True)
-class _States:
-    """Partial assignments: where each stands in the trail, its cost and its usage."""
 
     at: Ints
     cost: Ints
     usage: Ints
 
-    def only(self, chosen: Ints) -> _States:
-        return _States(self.at[chosen], self.cost[chosen], self.usage[chosen])
+    def only(self, chosen: Ints) -> States:
+        return States(self.at[chosen], self.cost[chosen], self.usage[chosen])
 
 
 @dataclass
 class Search:
     """One pass over the blocks. States whose bound lies above `ceiling` (scale x cost) are dropped.
 
-    At most `width` states are kept after each item, those of the lowest bounds.
+    At most `width` states are kept after each item, those of the lowest bounds; `lowest` then bounds scale x
+    cost of all that was dropped (None: nothing was). `steps` counts states.
     """
 
     table: Table
@@ -57,10 +48,11 @@ class Search:
     steps: int = 0
     _parents: list[Ints] = field(default_factory=list)
     _rows: list[Ints] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
     _length: int = 0
 
-    def run(self) -> Found:
-        """Search all blocks, the least decided ones last."""
+    def run(self) -> States:
+        """Search all blocks, the least decided last; give what is left by rising cost and falling usage."""
         table = self.table
         values = penalised(table, self.multipliers)
         by_item = np.minimum.reduceat(values, table.item_starts)
@@ -71,7 +63,7 @@ class Search:
         value_left, usage_left = by_block.sum(), least_usage.sum(axis=0)
         closed = self._closed(values, by_item, by_tag, by_block)
         nothing = np.zeros(1, dtype=np.int64)
-        states = _States(nothing - 1, nothing, np.zeros((1, len(table.limits)), dtype=np.int64))
+        states = States(nothing - 1, nothing, np.zeros((1, len(table.limits)), dtype=np.int64))
         for block in order:
             value_left = value_left - by_block[block]
             usage_left = usage_left - least_usage[block]
@@ -79,17 +71,17 @@ class Search:
                 self._tag(states, tag, by_item, closed, int(value_left), usage_left)
                 for tag in range(*_run(table.block_starts, block, len(table.tag_starts)))
             ]
-            joined = _States(
+            joined = States(
                 np.concatenate([item.at for item in found]),
                 np.concatenate([item.cost for item in found]),
                 np.concatenate([item.usage for item in found]),
             )
             states = joined if len(found) == 1 else joined.only(undominated(joined.cost, joined.usage))
-        return Found(tuple(self._trail(int(at)) for at in states.at), self.lowest, self.steps)
+        return states
 
     def _tag(
-        self, states: _States, tag: int, by_item: Ints, closed: Ints, value_left: int, usage_left: Ints
-    ) -> _States:
+        self, states: States, tag: int, by_item: Ints, closed: Ints, value_left: int, usage_left: Ints
+    ) -> States:
         """Extend states by the items of one block at one tag; what is left then are the later blocks."""
         table = self.table
         first, end = _run(table.tag_starts, tag, len(table.item_starts))
@@ -101,7 +93,7 @@ class Search:
             states = self._extend(states, rows[~closed[rows]], value_left + inner, needed)
         return states
 
-    def _extend(self, states: _States, rows: Ints, value_left: int, usage_left: Ints) -> _States:
+    def _extend(self, states: States, rows: Ints, value_left: int, usage_left: Ints) -> States:
         table, count = self.table, len(rows)
         cost = (states.cost[:, None] + table.cost[rows]).reshape(-1)
         usage = (states.usage[:, None, :] + table.usage[rows]).reshape(-1, len(table.limits))
@@ -109,16 +101,17 @@ class Search:
         kept = np.flatnonzero((bound <= self.ceiling) & (usage + usage_left <= table.limits).all(axis=1))
         kept = kept[undominated(cost[kept], usage[kept])]
         if len(kept) > self.width:
-            by_bound = kept[np.argsort(bound[kept], kind="stable")]
+            by_bound = _by_bound(kept, bound, usage)
             dropped = int(bound[by_bound[self.width]])
             self.lowest = dropped if self.lowest is None else min(self.lowest, dropped)
             kept = np.sort(by_bound[: self.width])
         self._parents.append(states.at[kept // max(count, 1)].astype(np.int32))
         self._rows.append(rows[kept % max(count, 1)].astype(np.int32))
+        self._starts.append(self._length)
         at = np.arange(self._length, self._length + len(kept))
         self._length += len(kept)
         self.steps += len(kept)
-        return _States(at, cost[kept], usage[kept])
+        return States(at, cost[kept], usage[kept])
 
     def _closed(self, values: Ints, by_item: Ints, by_tag: Ints, by_block: Ints) -> Ints:
         """Mark the rows whose bound, all others at their best, lies above the ceiling."""
@@ -153,20 +146,25 @@ class Search:
             margins.append(found[1] - found[0] if len(found) > 1 else np.iinfo(np.int64).max)
         return sorted(range(len(margins)), key=lambda block: (-margins[block], block))
 
-    def _trail(self, at: int) -> Ints:
-        """Follow a state back to the start."""
-        ends = np.cumsum([len(part) for part in self._parents])
-        rows = []
+    def rows(self, at: int) -> Ints:
+        """Follow a state back to the start; gives its rows of the table, one an item."""
+        found = []
         while at >= 0:
-            part = int(np.searchsorted(ends, at, side="right"))
-            inside = at - (int(ends[part - 1]) if part else 0)
-            rows.append(int(self._rows[part][inside]))
+            part = bisect_right(self._starts, at) - 1
+            inside = at - self._starts[part]
+            found.append(int(self._rows[part][inside]))
             at = int(self._parents[part][inside])
-        return np.array(rows, dtype=np.int64)
+        return np.array(found, dtype=np.int64)
+
+
+def _by_bound(kept: Ints, bound: Ints, usage: Ints) -> Ints:
+    """Sort by bound, equal ones in an order without a pattern: neighbours in usage would fail together."""
+    scattered = (usage[kept].sum(axis=1) * 0x9E3779B1) % (1 << 32)
+    return np.asarray(kept[np.lexsort((scattered, bound[kept]))])
 
 
 def undominated(cost: Ints, usage: Ints) -> Ints:
-    """Give the indices of the pairs that no other one equals or beats in cost and every usage, by rising cost."""
+    """Give the indices of what no other one equals or beats in cost and every usage, by rising cost."""
     order = np.lexsort((*usage.T[::-1], cost))
     if not len(order) or not usage.shape[1]:
         return order[:1]

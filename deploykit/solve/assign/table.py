@@ -59,7 +59,9 @@ def build_table(problem: AssignProblem) -> Table | None:
         members.setdefault(item.group or f" {index}", []).append(index)
     blocks = tuple(tuple(found) for found in members.values())
     rows: list[tuple[int, int]] = []
-    item_starts, tag_starts, block_starts = [], [], []
+    item_starts: list[int] = []
+    tag_starts: list[int] = []
+    block_starts: list[int] = []
     for block in blocks:
         block_starts.append(len(tag_starts))
         for tag in _common_tags(problem, block):
@@ -67,8 +69,8 @@ def build_table(problem: AssignProblem) -> Table | None:
             for index in block:
                 item_starts.append(len(rows))
                 alone = not problem.items[index].group
-                options = enumerate(problem.items[index].options)
-                rows += [(index, choice) for choice, option in options if alone or option.tag == tag]
+                for choice, option in enumerate(problem.items[index].options):
+                    rows += [(index, choice)] if alone or option.tag == tag else []
         if block_starts[-1] == len(tag_starts):
             return None
     options = [problem.items[index].options[choice] for index, choice in rows]
