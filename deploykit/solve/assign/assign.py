@@ -11,7 +11,7 @@ from deploykit.core.bounds import SolveBound
 from deploykit.solve.assign.problem import AssignProblem
 from deploykit.solve.assign.search import Search
 from deploykit.solve.assign.solution import Assignment
-from deploykit.solve.assign.table import Ints, Table, best_multipliers, build_table
+from deploykit.solve.assign.table import Ints, Table, best_multipliers, build_table, choices_of
 
 METHOD = "Lagrangian bound, then states by dominance"
 
@@ -49,20 +49,18 @@ def assign(problem: AssignProblem, *, width: int = 10_000) -> Assignment:
         floor = max(floor, reached if search.lowest is None else min(search.lowest, reached))
         if search.lowest is None:
             break
-    return _answer(problem, table, known, floor, steps)
+    return _answer(table, known, floor, steps)
 
 
-def _answer(problem: AssignProblem, table: Table, known: Ints | None, floor: int, steps: int) -> Assignment:
+def _answer(table: Table, known: Ints | None, floor: int, steps: int) -> Assignment:
     if known is None:
         return Assignment(
             (), SolveBound("infeasible" if floor == UNBOUNDED else "unknown", 0, 0, METHOD, steps)
         )
-    choices = np.zeros(len(problem.items), dtype=np.int64)
-    choices[table.item[known]] = table.choice[known]
     cost = _cost(table, known)
     lower = min(-(-floor // table.scale), cost)
     status: Literal["optimal", "feasible"] = "optimal" if lower == cost else "feasible"
-    return Assignment(tuple(map(int, choices)), SolveBound(status, cost, lower, METHOD, steps))
+    return Assignment(choices_of(table, known), SolveBound(status, cost, lower, METHOD, steps))
 
 
 def _cheapest(table: Table, met: Iterable[Ints]) -> Ints | None:

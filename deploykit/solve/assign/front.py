@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from deploykit.solve.assign.assign import UNBOUNDED, assign
 from deploykit.solve.assign.problem import LARGEST_TOTAL, AssignProblem, Limit, Measure, total
 from deploykit.solve.assign.search import Search
 from deploykit.solve.assign.solution import Front, FrontPoint
-from deploykit.solve.assign.table import build_table
+from deploykit.solve.assign.table import build_table, choices_of
 
 WHOLE_STATES = 4096
 """Up to this many open states after an item the whole front is built."""
@@ -37,12 +36,12 @@ def _whole(problem: AssignProblem, against: Measure) -> Front | None:
     if search.lowest is not None:
         return None
     points: list[FrontPoint] = []
-    for at, cost, usage in zip(states.at, states.cost, states.usage, strict=True):
-        error = int(usage[-1])  # the states are undominated in all limits: more than in these two
+    for index in np.lexsort((states.usage[:, -1], states.cost)):
+        # the states are undominated in all limits: that is more of them than in these two measures
+        error = int(states.usage[index, -1])
         if not points or error < points[-1].error:
-            points.append(
-                FrontPoint(int(cost), error, _choices(table.item, table.choice, search.rows(int(at))))
-            )
+            choices = choices_of(table, search.rows(int(states.at[index])))
+            points.append(FrontPoint(int(states.cost[index]), error, choices))
     return Front(tuple(points), whole=True, exact=True)
 
 
@@ -75,7 +74,3 @@ def _point(problem: AssignProblem, against: Measure, most: int) -> tuple[FrontPo
     choices = second.choices or first.choices
     exact = first.bound.status == second.bound.status == "optimal"
     return FrontPoint(cost, total(problem, choices, against), choices), exact
-
-
-def _choices(items: Sequence[int], choices: Sequence[int], rows: Sequence[int]) -> tuple[int, ...]:
-    return tuple(choice for _, choice in sorted((int(items[row]), int(choices[row])) for row in rows))

@@ -100,6 +100,12 @@ def _common_tags(problem: AssignProblem, block: Sequence[int]) -> list[str]:
     return [tag for tag in found[0] if all(tag in tags for tags in found)]
 
 
+def choices_of(table: Table, rows: Ints) -> tuple[int, ...]:
+    """Give the chosen option of each item, by rows of the table in any order."""
+    chosen = dict(zip(table.item[rows].tolist(), table.choice[rows].tolist(), strict=True))
+    return tuple(chosen[index] for index in range(len(rows)))
+
+
 def penalised(table: Table, multipliers: Ints) -> Ints:
     """Give scale x cost + multipliers x usage of each row."""
     return np.asarray(table.scale * table.cost + table.usage @ multipliers)

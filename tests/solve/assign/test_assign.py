@@ -35,7 +35,7 @@ def by_brute_force(problem: AssignProblem) -> list[tuple[int, int]]:
 
 
 @given(problems)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_answer_is_the_cheapest_of_all_combinations(problem: AssignProblem) -> None:
     answer, every = assign(problem), by_brute_force(problem)
     if not every:
@@ -47,7 +47,7 @@ def test_the_answer_is_the_cheapest_of_all_combinations(problem: AssignProblem) 
 
 
 @given(problems)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_narrow_search_states_a_bound_that_holds(problem: AssignProblem) -> None:
     answer, every = assign(problem, width=1), by_brute_force(problem)
     if answer.choices:
@@ -59,7 +59,7 @@ def test_a_narrow_search_states_a_bound_that_holds(problem: AssignProblem) -> No
 
 
 @given(problems)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_front_holds_every_pair_that_nothing_beats(problem: AssignProblem) -> None:
     every = set(by_brute_force(problem))
     unbeaten = {
