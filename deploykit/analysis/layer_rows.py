@@ -128,6 +128,11 @@ def fused_layers(graph: GraphInfo, works: Mapping[str, Work], *, fuses: Collecti
     """Group nodes into the layers that run as one, on an engine that runs all and fuses `fuses`."""
     engine = EngineProfile("any", "npu", 1, {}, ("*",), fuses=tuple(fuses))
     fusion = fuse(graph, dict.fromkeys((node.id for node in graph.nodes), engine))
+    return grouped(graph, works, fusion)
+
+
+def grouped(graph: GraphInfo, works: Mapping[str, Work], fusion: Fusion) -> tuple[Layer, ...]:
+    """Group nodes into the layers that a fusion makes of them; nodes that do nothing are in none."""
     groups: dict[str, list[NodeInfo]] = {}
     head_of: dict[str, str] = {}
     for node in graph.nodes:

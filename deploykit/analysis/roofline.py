@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from deploykit.analysis.calibrated import calibrated_costs
 from deploykit.analysis.fusion import NOTHING_FUSED, Fusion, fuse
 from deploykit.analysis.graph_work import WorkSettings, graph_works, operator_name, with_inner
-from deploykit.analysis.op_costs import Access, Role, Work
+from deploykit.analysis.op_costs import Work
+from deploykit.analysis.traffic import off_chip_bytes
 from deploykit.artifacts.costs import Bound, NodeCost, Roof, SchemeCost
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
-from deploykit.core.dtypes import bits
 from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile, EngineProfile
-
-ROLE_BITS: dict[str, dict[Role, int]] = {
-    "float32": {"weight": 32, "bias": 32, "activation": 32},
-    "float16": {"weight": 16, "bias": 16, "activation": 16},
-    "w8a8": {"weight": 8, "bias": 32, "activation": 8},
-    "w8a16": {"weight": 8, "bias": 32, "activation": 16},
-    "w4a16": {"weight": 4, "bias": 32, "activation": 16},
-    "w4a8": {"weight": 4, "bias": 32, "activation": 8},
-    "w4a4": {"weight": 4, "bias": 32, "activation": 4},
-}
-"""Bits of a floating point value under each scheme; integers, booleans, stored values keep their own type."""
-
-SCHEMED_TYPES = ("float", "double", "float16", "bfloat16")
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Off-chip bytes of one node at one scheme."""
-
-    weight: int
-    read: int
-    write: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.weight + self.read + self.write
 
 
 @dataclass(frozen=True)
@@ -60,10 +33,11 @@ def cost_nodes(
     engine: str | None = None,
     settings: WorkSettings | None = None,
 ) -> tuple[NodeCost, ...]:
-    """Cost every node of a graph at every scheme of its engine.
+    """Cost every node of a graph at every scheme of its engine, by rates fitted to it where the profile
+    has them.
 
-    `engine` is the name or kind of the engine that the graph is meant for (default: the chip's first); a node
-    that it does not run is costed on the chip's first engine, or on its fallback.
+    `engine` is the name or kind of the engine that the graph is meant for (default: the chip's first); a
+    node that it does not run is costed on the chip's first engine, or on its fallback.
 
     Raises:
         InputError: an operator without a cost, an unknown size, a blank in the profile that is needed.
@@ -74,10 +48,11 @@ def cost_nodes(
     works = graph_works(graph, settings=settings)
     clean = settings.accounting == "clean"
     chip = _Chip(profile, bandwidth_of(profile), fuse(graph, engines) if clean else NOTHING_FUSED, clean)
-    return tuple(
+    costs = tuple(
         _node_cost(node, work, engines[node.id], chip, segment=segment)
         for node, work in zip(graph.nodes, works, strict=True)
     )
+    return calibrated_costs(costs, graph, works, engines, profile) if clean else costs
 
 
 def roofs(profile: ChipProfile) -> tuple[Roof, ...]:
@@ -137,25 +112,6 @@ def known_peaks(profile: ChipProfile, engine: EngineProfile) -> dict[str, float]
         key = f"engines.{engine.name}.peak_ops_per_s"
         raise _blank(profile, key, "its operations per second (2 x MACs) at one scheme or more")
     return peaks
-
-
-def off_chip_bytes(work: Work, scheme: str, *, kept: Collection[str] = ()) -> Traffic:
-    """Sum up a node's bytes at a scheme; tensors in `kept` never leave the chip."""
-
-    def total(accesses: Iterable[Access]) -> int:
-        return sum(_bytes(access, scheme) for access in accesses if access.tensor not in kept)
-
-    return Traffic(
-        weight=total(access for access in work.reads if access.role != "activation"),
-        read=total(access for access in work.reads if access.role == "activation"),
-        write=total(work.writes),
-    )
-
-
-def _bytes(access: Access, scheme: str) -> int:
-    schemed = access.dtype in SCHEMED_TYPES and access.role != "stored"
-    width = ROLE_BITS[scheme][access.role] if schemed else bits(access.dtype)
-    return -(-access.elements * width // 8)
 
 
 def place(

@@ -14,7 +14,8 @@ class SchemeCost:
     """One node at one precision scheme on one engine.
 
     Bytes are off-chip traffic. `intensity` is operations (2 x MACs + vector operations) per byte of it;
-    `time_s` = max(compute time, traffic / bandwidth) + overhead.
+    `time_s` = max(compute time, traffic / bandwidth) + overhead. Where the profile has rates fitted to
+    measured networks, `time_s` comes from them, and `spec_time_s` holds what the roofline says.
     """
 
     scheme: str
@@ -24,6 +25,12 @@ class SchemeCost:
     intensity: float
     bound: Bound
     time_s: float
+    spec_time_s: float | None = None
+
+    @property
+    def roofline_s(self) -> float:
+        """The time by the roofline of the data sheet."""
+        return self.time_s if self.spec_time_s is None else self.spec_time_s
 
     @property
     def traffic_bytes(self) -> int:
@@ -33,7 +40,10 @@ class SchemeCost:
 
 @dataclass(frozen=True)
 class NodeCost:
-    """One node: hardware-free work, then its cost at each scheme that its engine offers (never empty)."""
+    """One node: hardware-free work, then its cost at each scheme that its engine offers (never empty).
+
+    `kind` is the kind of the layer that the node leads on a calibrated engine, else "".
+    """
 
     node: str
     op: str
@@ -45,6 +55,7 @@ class NodeCost:
     activation_read_elements: int
     activation_write_elements: int
     schemes: tuple[SchemeCost, ...]
+    kind: str = ""
 
     def at(self, scheme: str) -> SchemeCost:
         """Give the cost at `scheme`, or at the engine's first scheme where it does not offer that one."""
@@ -96,7 +107,9 @@ class SegmentTotal:
 class CostReport:
     """Costs of one network on one chip, in execution order; whole-network figures are sums over the nodes.
 
-    `interval` says how far off the time may be because the profile has blanks; None where it has none.
+    `interval` says how far off the time may be: 90 % of networks lie in it where the times come from
+    measured ones, and blanks of the profile widen it; None where the time is the roofline's of a profile
+    without blanks.
     """
 
     network: str
@@ -109,8 +122,8 @@ class CostReport:
     def segment_totals(self, schemes: Mapping[str, str]) -> tuple[SegmentTotal, ...]:
         """Sum up each segment, in execution order, with every node at its scheme.
 
-        `schemes` is by node id; where it has none, or the node's engine does not offer it, the engine's first
-        counts.
+        `schemes` is by node id; where it has none, or the node's engine does not offer it, the engine's
+        first counts.
         """
         by_segment: dict[str, list[tuple[NodeCost, SchemeCost]]] = {}
         for node in self.nodes:

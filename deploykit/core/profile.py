@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
+from deploykit.core.calibration import Calibration
 from deploykit.core.chip_classes import Span
 from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
 
@@ -127,6 +128,7 @@ class ChipProfile:
     other_engines: tuple[OtherEngine, ...] = ()
     power: tuple[PowerMode, ...] = ()
     prices: tuple[Price, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
 
     def engine(self, name: str) -> EngineProfile:
         """Give an engine by name."""

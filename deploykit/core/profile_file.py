@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from deploykit.core.calibration_checks import calibration_faults
 from deploykit.core.errors import InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import (
@@ -35,6 +36,8 @@ def read_profile(path: Path) -> ChipProfile:
     entry = parse(document, ProfileFile)
     shared = _shared_operator_sets(path.parent)
     faults = [*naming_faults(document, entry, shared), *number_faults(document, entry)]
+    schemes = {engine.name: tuple(engine.peak_ops_per_s) for engine in entry.engines}
+    faults += calibration_faults(document, entry.calibration, schemes)
     if faults:
         raise InputError(*faults)
     own = {name: names.operators for name, names in entry.operator_sets.items()}
@@ -87,6 +90,7 @@ def _profile(entry: ProfileFile, file: str, sets: Mapping[str, tuple[str, ...]])
         other_engines=_all_sourced(entry, entry.other_engines),
         power=_all_sourced(entry, entry.power),
         prices=_all_sourced(entry, entry.prices),
+        calibration=entry.calibration,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from deploykit.core.calibration import Calibration
 from deploykit.core.chip_classes import MEMORY_RATES, SEEN_OF_NOMINAL, Span
 from deploykit.core.profile import OnChipProfile, Quantity, SchemeName, SchemeOffer
 from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
@@ -98,3 +99,4 @@ class ProfileFile:
     other_engines: tuple[OtherEngine, ...] = ()
     power: tuple[PowerMode, ...] = ()
     prices: tuple[Price, ...] = ()
+    calibration: tuple[Calibration, ...] = ()

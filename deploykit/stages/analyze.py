@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deploykit.analysis.blanks import fill_blanks
+from deploykit.analysis.calibrated import calibrated_interval
 from deploykit.analysis.graph_work import (
     CustomCost,
     WorkSettings,
@@ -60,7 +61,8 @@ def analyze_costs(partition: Partition, *, profile: ChipProfile, params: Analyze
     settings = WorkSettings(params.custom_costs, params.trip_counts, params.accounting)
     typical = fill_blanks(profile, at="typical")
     costs = _costs(partition, typical.profile, settings, list(_param_faults(params, nodes)))
-    interval = _interval(partition, profile, settings, costs)
+    measured = calibrated_interval(costs, profile)
+    interval = _both(measured, _interval(partition, profile, settings, costs))
     notices = (
         *_branch_notices(partition.segments, settings),
         *_graph_notices(partition.segments),
@@ -101,8 +103,20 @@ def _interval(
         return None
     slow, fast = fill_blanks(profile, at="low").profile, fill_blanks(profile, at="high").profile
     slow_s, fast_s = (_first_scheme_time_s(_costs(partition, chip, settings, [])) for chip in (slow, fast))
+    if profile.calibration and slow_s == fast_s:
+        return None  # measured networks tell what the blanks would have
     place = profile.file or profile.name
     return TimeInterval(fast_s / total_s, slow_s / total_s, tuple(f"{place}: {blank}" for blank in blanks))
+
+
+def _both(first: TimeInterval | None, second: TimeInterval | None) -> TimeInterval | None:
+    if first is None or second is None:
+        return first or second
+    return TimeInterval(
+        first.low_factor * second.low_factor,
+        first.high_factor * second.high_factor,
+        (*first.reasons, *second.reasons),
+    )
 
 
 def _interval_notices(interval: TimeInterval | None) -> Iterator[str]:
@@ -177,10 +191,11 @@ def _some(names: list[str]) -> str:
 
 def _profile_notices(profile: ChipProfile, costs: Iterable[NodeCost]) -> Iterator[str]:
     used = {cost.engine for cost in costs}
+    calibrated = {item.engine for item in profile.calibration}
     for engine in profile.engines:
         if engine.name not in used:
             continue
-        if engine.node_overhead_s.value is None:
+        if engine.node_overhead_s.value is None and engine.name not in calibrated:
             yield f"{profile.name} {engine.name}: the overhead per layer is not known and counted as zero"
         for scheme, peak in engine.peak_ops_per_s.items():
             if peak.value is None:

@@ -19,8 +19,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-u
 from deploykit.analysis.graph_work import graph_works
 from deploykit.analysis.op_costs import OP_COSTS, Work
 from deploykit.analysis.op_costs.work import total
-from deploykit.analysis.roofline import off_chip_bytes
 from deploykit.analysis.summary import summarise
+from deploykit.analysis.traffic import off_chip_bytes
 from deploykit.core.errors import InputError
 from deploykit.core.graph.model import load_model
 from deploykit.core.graph.normalise import normalise

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploykit.analysis.op_costs import Access, Work
-from deploykit.analysis.roofline import attainable_ops_per_s, cost_nodes, off_chip_bytes, place, roofs
+from deploykit.analysis.roofline import attainable_ops_per_s, cost_nodes, place, roofs
+from deploykit.analysis.traffic import off_chip_bytes
 from deploykit.core.errors import InputError
 from deploykit.core.profile import ChipProfile, Quantity
 
