@@ -42,7 +42,7 @@ _CORES = "Neon pipes x clock x cores of the chips named, as in `recalled` CPU pe
 CHIP_CLASSES: Mapping[str, ChipClass] = {
     "microcontroller": ChipClass(
         "an NPU beside a microcontroller, or a small application processor",
-        Span(0.5e9, 12e9, "ethos-u-vela vela.ini: Flash of Ethos-U55 embedded to DRAM of Ethos-U65 server"),
+        Span(0.5e9, 24e9, "ethos-u-vela vela.ini: Flash of Ethos-U55 embedded to DRAM of Ethos-U85 high"),
         Span(0.1e12, 4.1e12, "Ethos-U55-128 at 0.4 GHz to Ethos-U85-2048 at 1 GHz: MACs x 2 x clock"),
         Span(0.5e9, 30e9, "one Cortex-M55 at 0.4 GHz to two Cortex-A55 at 1.7 GHz: SIMD width x clock"),
     ),

@@ -113,7 +113,7 @@ class ChipProfile:
     """A chip. `engines[0]` is the one that networks are meant for; `fallback` names the engine that takes
     the operators which it lacks. `notes` are sentences for the reader (what a vendor's figure means ...);
     `file` is the profile's file name, for messages. `chip_class` names the class of chips whose ranges stand
-    in for blanks (`core.chip_classes`)."""
+    in for blanks (`core.chip_classes`); `recalled` lists keys whose values nobody looked up."""
 
     name: str
     title: str
@@ -124,11 +124,25 @@ class ChipProfile:
     notes: tuple[str, ...] = ()
     file: str = ""
     chip_class: str = ""
+    recalled: tuple[str, ...] = ()
     vendor_figures: tuple[VendorFigure, ...] = ()
     other_engines: tuple[OtherEngine, ...] = ()
     power: tuple[PowerMode, ...] = ()
     prices: tuple[Price, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Give the keys that a prediction on the first engine needs and that are blank; none: complete."""
+        main = self.engines[0]
+        keys = (
+            [] if any(peak.value is not None for peak in main.peak_ops_per_s.values()) else ["peak_ops_per_s"]
+        )
+        bandwidth = self.dram.bandwidth_bytes_per_s.value
+        return (
+            *(f"engines.{main.name}.{key}" for key in keys),
+            *(("dram.bandwidth_bytes_per_s",) if bandwidth is None else ()),
+        )
 
     def engine(self, name: str) -> EngineProfile:
         """Give an engine by name."""

@@ -86,6 +86,7 @@ def _profile(entry: ProfileFile, file: str, sets: Mapping[str, tuple[str, ...]])
         notes=entry.notes,
         file=file,
         chip_class=entry.chip_class,
+        recalled=entry.recalled,
         vendor_figures=_all_sourced(entry, entry.vendor_figures),
         other_engines=_all_sourced(entry, entry.other_engines),
         power=_all_sourced(entry, entry.power),

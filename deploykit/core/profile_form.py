@@ -23,6 +23,7 @@ class OperatorSet:
 
     source: str
     operators: tuple[str, ...]
+    status: Status = "read"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class DramEntry:
 
 @dataclass(frozen=True)
 class ProfileFile:
-    """A whole profile file. Each `source` names an entry of `sources`."""
+    """A whole profile file. Each `source` names an entry of `sources`; `recalled` lists keys without a source
+    of their own (`engines.NAME.fuses`, `on_chip.alignment_bytes`) whose values nobody looked up."""
 
     name: str
     title: str
@@ -95,6 +97,7 @@ class ProfileFile:
     operator_sets: dict[str, OperatorSet] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     chip_class: str = ""
+    recalled: tuple[str, ...] = ()
     vendor_figures: tuple[VendorFigure, ...] = ()
     other_engines: tuple[OtherEngine, ...] = ()
     power: tuple[PowerMode, ...] = ()
