@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import pytest
 
+from deploykit.core.chip_classes import CHIP_CLASSES
 from deploykit.core.codec import decode, encode
 from deploykit.core.errors import InputError
-from deploykit.core.profile import ChipProfile, Quantity, load_profile, profile_names
-from deploykit.core.profile_facts import VendorFigure
+from deploykit.core.profile import ChipProfile, Quantity, SchemeOffer, load_profile, profile_names
+from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
 
 PROFILE = """\
 name: mine
@@ -58,9 +60,55 @@ def test_shipped_profiles_are_valid(name: str) -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""} | {"*"}
     for engine in profile.engines:
         assert {*engine.operators, *engine.fuses} <= known
-    quantities = [quantity for engine in profile.engines for quantity in engine.peak_ops_per_s.values()]
-    quantities += [profile.dram.bandwidth_bytes_per_s, profile.dram.size_bytes, profile.on_chip.size_bytes]
-    assert all(quantity.source for quantity in quantities if quantity.value is not None)
+    for fact in facts_of(profile):
+        assert fact.source
+        assert fact.status in get_args(Status)
+    assert profile.chip_class in CHIP_CLASSES or name == "hailo-8"  # a roofline does not describe dataflow
+    for engine in profile.engines:
+        assert not engine.fuses or f"engines.{engine.name}.fuses" in profile.recalled or name == "template"
+
+
+def facts_of(
+    profile: ChipProfile,
+) -> list[Quantity | SchemeOffer | VendorFigure | OtherEngine | PowerMode | Price]:
+    """Every number of a profile that is not blank, and everything else that names a source."""
+    dram, on_chip = profile.dram, profile.on_chip
+    numbers = [dram.bandwidth_bytes_per_s, dram.nominal_bytes_per_s, dram.size_bytes, on_chip.size_bytes]
+    for engine in profile.engines:
+        numbers += [*engine.peak_ops_per_s.values(), engine.node_overhead_s, *engine.energy_per_op_j.values()]
+    offers = (offer for engine in profile.engines for offer in engine.schemes)
+    said = (*profile.vendor_figures, *profile.other_engines, *profile.power, *profile.prices)
+    return [*(number for number in numbers if number.value is not None), *offers, *said]
+
+
+def test_there_are_enough_profiles_and_enough_of_them_need_no_blank() -> None:
+    profiles = [load_profile(name)[0] for name in profile_names()]
+    assert len(profiles) >= 20
+    assert sum(not profile.missing for profile in profiles) >= 8
+    assert load_profile("template")[0].missing == (
+        "engines.npu.peak_ops_per_s",
+        "dram.bandwidth_bytes_per_s",
+    )
+
+
+def test_what_a_vendor_sums_up_is_no_peak_of_an_engine() -> None:
+    """AGX Orin: 275 is 171 of the GPU and 105 of two DLAs, sparse; dense is half, of one engine."""
+    agx, _ = load_profile("orin-agx")
+    peaks = {engine.name: engine.peak_ops_per_s["w8a8"].value for engine in agx.engines}
+    figures = {figure.ops_per_s: figure for figure in agx.vendor_figures}
+    assert (figures[275e12].sums, figures[275e12].sparsity) == (("gpu", "2 x dla"), "2:4 sparse")
+    assert peaks["gpu"] == figures[171e12].ops_per_s / 2
+    assert peaks["dla"] == figures[105e12].ops_per_s / 2 / 2
+    assert {other.name for other in agx.other_engines} >= {"pva", "isp"}
+
+
+@pytest.mark.parametrize(
+    ("chip", "scheme", "at"), [("rk3576", "w4a16", "float16"), ("qcs8550", "w4a16", "w8a16")]
+)
+def test_weight_only_schemes_have_a_peak(chip: str, scheme: str, at: str) -> None:
+    main = load_profile(chip)[0].engines[0]
+    assert main.peak_of(scheme) == main.peak_ops_per_s[at]
+    assert main.peak_of(scheme).value
 
 
 def test_the_default_chip() -> None:
@@ -225,6 +273,11 @@ def test_what_the_vendor_says_is_kept_beside_what_predictions_use(tmp_path: Path
         ("power_w: 4.5", "power_w: 450000", "power.0.power_w: 450000 is impossible"),
         ("ops_per_s: 8.0e12", "ops_per_s: 8.0", "vendor_figures.0.ops_per_s: 8 is impossible"),
         ("unit_price: 39.0", "unit_price: 0", "prices.0.unit_price: must be more than zero"),
+        (
+            "chip_class: camera",
+            "recalled: [engines.npu.fuse]",
+            "'engines.npu.fuse' is no key without a source",
+        ),
         ("currency: USD, source: manual", "currency: USD, source: shop", "prices.0.source: no source 'shop'"),
         ("sparsity: 2:4 sparse", "sparsity: sparse", "vendor_figures.0.sparsity: 'sparse' is not allowed"),
         ("20.0e9", "30.0e12", "3e+13 is impossible; such chips have 3.2e+09 to 1.71e+10"),
