@@ -28,8 +28,8 @@ def profile_lines(profile: ChipProfile) -> Iterator[str]:
     """Give every number of a profile with its status and the number of its source; the sources follow."""
     numbers: dict[str, int] = {}
     for text, source in _lines(profile):
-        number = f" {numbers.setdefault(source, len(numbers) + 1)}" if source else ""
-        yield from _wrapped(f"{text}{number}{']' if source else ''}")
+        closing = f" {numbers.setdefault(source, len(numbers) + 1)}]" if source else ""
+        yield from _wrapped(f"{text}{closing}")
     if numbers:
         yield "  sources"
     for source, number in numbers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,8 @@ import pytest
 from deploykit.core.chip_classes import CHIP_CLASSES
 from deploykit.core.codec import decode, encode
 from deploykit.core.errors import InputError
-from deploykit.core.profile import ChipProfile, Quantity, SchemeOffer, load_profile, profile_names
-from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
+from deploykit.core.profile import ChipProfile, Quantity, load_profile, profile_names
+from deploykit.core.profile_facts import Status, VendorFigure
 
 PROFILE = """\
 name: mine
@@ -60,25 +61,26 @@ def test_shipped_profiles_are_valid(name: str) -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""} | {"*"}
     for engine in profile.engines:
         assert {*engine.operators, *engine.fuses} <= known
-    for fact in facts_of(profile):
-        assert fact.source
-        assert fact.status in get_args(Status)
+    for source, status in facts_of(profile):
+        assert source
+        assert status in get_args(Status)
     assert profile.chip_class in CHIP_CLASSES or name == "hailo-8"  # a roofline does not describe dataflow
     for engine in profile.engines:
         assert not engine.fuses or f"engines.{engine.name}.fuses" in profile.recalled or name == "template"
 
 
-def facts_of(
-    profile: ChipProfile,
-) -> list[Quantity | SchemeOffer | VendorFigure | OtherEngine | PowerMode | Price]:
-    """Every number of a profile that is not blank, and everything else that names a source."""
+def facts_of(profile: ChipProfile) -> Iterator[tuple[str, str]]:
+    """Give (source, status) of every number that is not blank, and of everything else that has a source."""
     dram, on_chip = profile.dram, profile.on_chip
     numbers = [dram.bandwidth_bytes_per_s, dram.nominal_bytes_per_s, dram.size_bytes, on_chip.size_bytes]
     for engine in profile.engines:
         numbers += [*engine.peak_ops_per_s.values(), engine.node_overhead_s, *engine.energy_per_op_j.values()]
-    offers = (offer for engine in profile.engines for offer in engine.schemes)
-    said = (*profile.vendor_figures, *profile.other_engines, *profile.power, *profile.prices)
-    return [*(number for number in numbers if number.value is not None), *offers, *said]
+        yield from ((offer.source, offer.status) for offer in engine.schemes)
+    yield from ((number.source, number.status) for number in numbers if number.value is not None)
+    yield from ((figure.source, figure.status) for figure in profile.vendor_figures)
+    yield from ((other.source, other.status) for other in profile.other_engines)
+    yield from ((mode.source, mode.status) for mode in profile.power)
+    yield from ((price.source, price.status) for price in profile.prices)
 
 
 def test_there_are_enough_profiles_and_enough_of_them_need_no_blank() -> None:
