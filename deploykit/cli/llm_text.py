@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ def plain(cost: LlmCost) -> dict[str, Any]:
         "time_to_first_token_s": cost.time_to_first_token_s,
         "decode_time_s": cost.decode_time_s,
         "tokens_per_s": cost.tokens_per_s,
+        "interval": None if cost.interval is None else to_plain(cost.interval),
     }
 
 
@@ -115,6 +117,11 @@ def _summary(cost: LlmCost) -> Iterator[str]:
     yield f"peak memory           {units.size(memory.peak_bytes)}"
     yield f"time to first token   {units.duration(cost.time_to_first_token_s)}"
     yield f"tokens per second     {units.digits(cost.tokens_per_s)}, all sequences together"
+    if cost.interval is not None:
+        low, high = cost.interval.low_factor, cost.interval.high_factor
+        yield f"times may be          {low:.2f} to {high:.2f} times what stands here"
+        for reason in cost.interval.reasons:
+            yield from textwrap.wrap(reason, 100, initial_indent="  ", subsequent_indent="    ")
 
 
 def print_curves(points: Sequence[CurvePoint], axes: tuple[str, ...], form: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.llm.config import Layer, LlmConfig
 from deploykit.analysis.llm.memory import LlmMemory, plan_memory
 from deploykit.analysis.llm.operators import LlmOperator, Pass, layer_operators, outer_operators
@@ -14,7 +15,7 @@ from deploykit.analysis.llm.params import LlmParams, Phase
 from deploykit.analysis.llm.published import check_published, published_operators
 from deploykit.analysis.llm.shard import shard
 from deploykit.analysis.roofline import bandwidth_of, find_engine, known_peaks, place
-from deploykit.artifacts.costs import Bound
+from deploykit.artifacts.costs import Bound, TimeInterval
 from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile
 
@@ -89,7 +90,10 @@ class PhaseCost:
 
 @dataclass(frozen=True)
 class LlmCost:
-    """A model on a chip. `decode` is the first step after the prompt; `decode_time_s` that of all steps."""
+    """A model on a chip. `decode` is the first step after the prompt; `decode_time_s` that of all steps.
+
+    `interval` bounds the time of prompt and decoding together where the profile has blanks.
+    """
 
     config: LlmConfig
     chip: str
@@ -100,6 +104,7 @@ class LlmCost:
     decode: PhaseCost
     decode_time_s: float
     memory: LlmMemory
+    interval: TimeInterval | None = None
 
     @property
     def time_to_first_token_s(self) -> float:
@@ -119,6 +124,23 @@ def cost_llm(config: LlmConfig, profile: ChipProfile, params: LlmParams, *, wher
         InputError: a size that does not divide over the chips, something the published accounting does not
             know, or a blank of the profile.
     """
+    typical = fill_blanks(profile, at="typical")
+    cost = _cost_filled(config, typical.profile, params, where=where)
+    blanks = [blank for blank in typical.blanks if blank.engine in ("", cost.engine)]
+    if not blanks:
+        return cost
+    slow, fast = fill_blanks(profile, at="low").profile, fill_blanks(profile, at="high").profile
+    slow_s, fast_s = (
+        filled.prefill.time_s + filled.decode_time_s
+        for filled in (_cost_filled(config, chip, params, where=where) for chip in (slow, fast))
+    )
+    total_s = cost.prefill.time_s + cost.decode_time_s
+    place = profile.file or profile.name
+    reasons = tuple(f"{place}: {blank}" for blank in blanks)
+    return replace(cost, interval=TimeInterval(fast_s / total_s, slow_s / total_s, reasons))
+
+
+def _cost_filled(config: LlmConfig, profile: ChipProfile, params: LlmParams, *, where: str) -> LlmCost:
     own = shard(config, params.tensor_parallel, where)
     roofline = roofline_of(profile, params)
     run = partial(Pass, own, params=params)
