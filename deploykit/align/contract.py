@@ -83,25 +83,27 @@ def decode(buffer: Any, contract: Contract) -> Array:
 
 def stored_values(buffer: Any, contract: Contract) -> Array:
     """Give what is stored in the reference's axes, before the scale: whole numbers for integer types."""
+    return element_types.to_values(stored_codes(buffer, contract), contract.dtype)
+
+
+def stored_codes(buffer: Any, contract: Contract) -> Array:
+    """Give the stored codes in the reference's axes: the bits of a float8, the whole number of a q7.8."""
     data = numpy.frombuffer(buffer, numpy.uint8)
     if not least_bytes(contract) <= data.size <= byte_count(contract):
         raise ValueError(f"{data.size} bytes, the contract explains {byte_count(contract)}")
     pieces = memory_layout.pieces_of(contract)
     shape = tuple(piece.length for piece in pieces)
-    if element_types.bits(contract.dtype) == 4:
-        body = element_types.unpack(data[contract.header_bytes :], contract.dtype, contract.endian)
-        offset = 0
-    else:
-        body, offset = data, contract.header_bytes
+    body, offset = data, contract.header_bytes
     kind = element_types.storage(contract.dtype, contract.endian)
-    if contract.dtype == "int4":
+    if element_types.bits(contract.dtype) == 4:
+        body, offset = element_types.unpack(data[offset:], contract.dtype, contract.endian), 0
         kind = body.dtype
     codes: Array
     if 0 in shape:
         codes = numpy.zeros(shape, kind)
     else:
         codes = numpy.ndarray(shape, kind, body, offset, tuple(piece.stride for piece in pieces))
-    return element_types.to_values(_in_order(codes, pieces, contract), contract.dtype)
+    return _in_order(codes, pieces, contract)
 
 
 def dequantized(values: Array, contract: Contract) -> Array:
@@ -109,10 +111,10 @@ def dequantized(values: Array, contract: Contract) -> Array:
     if not contract.scale:
         return values
     kind = numpy.float64 if values.dtype.itemsize > 2 else numpy.float32
-    zero_point = _along_channels(contract.zero_point or (0,), contract)
+    zero_point = along_channels(contract.zero_point or (0,), contract)
     return numpy.asarray(
         (values.astype(kind) - zero_point.astype(kind))
-        * _along_channels(contract.scale, contract).astype(kind)
+        * along_channels(contract.scale, contract).astype(kind)
     )
 
 
@@ -125,8 +127,8 @@ def encode(array: Array, contract: Contract) -> bytes:
     if array.shape != contract.shape:
         raise ValueError(f"the array is {list(array.shape)}, the contract {list(contract.shape)}")
     if contract.scale:
-        scale = _along_channels(contract.scale, contract)
-        zero_point = _along_channels(contract.zero_point or (0,), contract)
+        scale = along_channels(contract.scale, contract)
+        zero_point = along_channels(contract.zero_point or (0,), contract)
         array = numpy.rint(array.astype(numpy.float64) / scale) + zero_point
     codes = element_types.to_codes(array, contract.dtype)
     pieces = memory_layout.pieces_of(contract)
@@ -190,7 +192,8 @@ def _in_memory(values: Array, pieces: tuple[memory_layout.Piece, ...], contract:
     return split.transpose(numpy.argsort(order))
 
 
-def _along_channels(numbers: tuple[float, ...], contract: Contract) -> Array:
+def along_channels(numbers: tuple[float, ...], contract: Contract) -> Array:
+    """Shape one number, or one a channel, so that it goes along the tensor's axes."""
     values = numpy.asarray(numbers, numpy.float64)
     if len(numbers) == 1:
         return values.reshape(())

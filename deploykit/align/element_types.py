@@ -118,6 +118,11 @@ def is_integer(name: str) -> bool:
     return name.startswith(("int", "uint"))
 
 
+def is_coded(name: str) -> bool:
+    """Say whether numpy lacks the type, so that codes have to be turned into values."""
+    return name in ("bfloat16", "bool") or name.startswith("float8") or fixed_point(name) is not None
+
+
 def code_range(name: str) -> tuple[int, int] | None:
     """Give the least and the largest code of an integer or fixed point type; None for others."""
     fixed = fixed_point(name)

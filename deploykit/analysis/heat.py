@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 
-from deploykit.analysis.metrics import Array
+from deploykit.align.element_types import Array
 
 
 def heat_map(reference: Array, other: Array, rows: int, columns: int) -> Array:

@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "assess": "Say whether chips can run networks: latency, memory, what falls back, the best chip first.",
     "cache": "Show how large a pipeline's cache is, or clean it.",
     "completion": "Print the completion script of a shell.",
+    "diff": "Compare a board's dump with a reference, tensor by tensor.",
     "doctor": "Say what is installed, found and missing.",
     "init": "Write a pipeline for a model of your own.",
     "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",

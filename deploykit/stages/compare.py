@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from deploykit.analysis.divergence import Divergence, ErrorPoint, first_divergence
+from deploykit.align.divergence import Divergence, ErrorPoint, first_divergence
+from deploykit.align.element_types import Array
+from deploykit.align.metrics import METRICS, Sums, difference_sums
 from deploykit.analysis.heat import heat_map
-from deploykit.analysis.metrics import METRICS, Array, Sums, difference_sums
 from deploykit.artifacts.dumps import Comparison, DumpedTensor, DumpSet, HeatMap, TensorDifference
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deploykit.analysis.divergence import ErrorPoint, first_divergence
+from deploykit.align.divergence import ErrorPoint, first_divergence
 
 
 def chain(*errors: float) -> list[ErrorPoint]:

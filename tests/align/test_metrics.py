@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploykit.analysis.metrics import CHUNK, METRICS, difference_sums
+from deploykit.align.metrics import CHUNK, METRICS, difference_sums
 
 
 def measure(a: object, b: object) -> dict[str, float]:
@@ -99,6 +99,6 @@ def test_sums_of_parts_are_the_sums_of_the_whole(pairs: list[tuple[float, float]
         difference_sums(a, b),
         difference_sums(a[:cut], b[:cut]).plus(difference_sums(a[cut:], b[cut:]), cut),
     )
-    for name in ("count", "aa", "bb", "ab", "dd", "d_ab", "abs_d", "max_abs", "nonfinite"):
+    for name in ("count", "aa", "bb", "dd", "d_ab", "abs_d", "max_abs", "nonfinite"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=1e-9)
     assert abs(b - a)[parts.max_abs_index] == whole.max_abs

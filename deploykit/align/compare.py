@@ -1,0 +1,305 @@
+"""Compare two dumps: pair, open, measure, and say what was not compared."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy
+
+from deploykit.align.contract import as_yaml
+from deploykit.align.details import measure_details
+from deploykit.align.divergence import ErrorPoint, first_divergence
+from deploykit.align.dump import Dump, Stored
+from deploykit.align.element_types import Array
+from deploykit.align.metrics import METRICS, Sums, difference_sums, needs_exact
+from deploykit.align.opened import Like, Opened, open_stored
+from deploykit.align.pairing import Pairing, pair
+from deploykit.align.result import Diff, TensorDiff
+from deploykit.align.specs import Declared, Group, declared_for
+from deploykit.align.tensors import Tensor, pairs
+from deploykit.core.errors import Fault, InputError
+from deploykit.core.names import did_you_mean
+
+NOISE = 0.02
+"""Relative error that counts as plain rounding when the first divergence is looked for."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compare. `exact`: all sums in float64. `details`: every tensor's, not only where it is asked
+    for. `only` and `exclude` are patterns over reference names."""
+
+    exact: bool = False
+    details: bool = False
+    contracts: tuple[Declared, ...] = ()
+    reference_contracts: tuple[Declared, ...] = ()
+    groups: tuple[Group, ...] = ()
+    maps: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    noise: float = NOISE
+
+
+@dataclass(frozen=True)
+class Frames:
+    """One tensor's frames by number."""
+
+    by_number: Mapping[int, Tensor]
+    notes: tuple[str, ...]
+
+
+def compare(reference: Dump, board: Dump, *, options: Options) -> Diff:
+    """Measure every pair of tensors; what has no partner or cannot be read stands in the result too.
+
+    Raises:
+        InputError: no tensor could be compared, or options that fit nothing; every fault at once.
+    """
+    pairing = pair(reference, board, maps=options.maps, patterns=options.patterns)
+    if not pairing.pairs:
+        raise InputError(_nothing_shared(reference, board))
+    _refuse_unused(options, pairing)
+    found: list[TensorDiff] = []
+    for name in reference.names:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in options.exclude):
+            found.append(TensorDiff(name, "excluded", reason="left out by --exclude"))
+        elif name in pairing.pairs:
+            found += _pair_diffs(reference, board, name, pairing.pairs[name], options)
+        else:
+            found.append(TensorDiff(name, "missing", reason="the board dump has no such tensor"))
+    if all(item.status in ("unreadable", "missing", "excluded") for item in found):
+        faults = [Fault("", item.reason) for item in found if item.status == "unreadable"]
+        raise InputError(*(faults or [_nothing_shared(reference, board)]))
+    found += [TensorDiff(name, "extra", reason="the reference has no such tensor") for name in pairing.extra]
+    return _with_divergence(reference, board, tuple(found), options)
+
+
+def _nothing_shared(reference: Dump, board: Dump) -> Fault:
+    ours, theirs = reference.names, board.names
+    hint = did_you_mean(ours[0], theirs[:20]) if ours else ""
+    return Fault(
+        f"{reference.label} and {board.label}",
+        f"share no tensor name ({len(ours)} against {len(theirs)}; {ours[0] if ours else 'none'!r}{hint})",
+        "pair them with --map FILE or --pattern 'REFERENCE*=BOARD*'",
+    )
+
+
+def _refuse_unused(options: Options, pairing: Pairing) -> None:
+    ours, theirs = list(pairing.pairs), list(pairing.pairs.values())
+    patterns = [
+        *(("--contract", item.match, theirs + list(pairing.extra)) for item in options.contracts),
+        *(
+            ("--reference-contract", item.match, ours + list(pairing.missing))
+            for item in options.reference_contracts
+        ),
+        *(("--group", item.match, ours) for item in options.groups),
+        *(("--exclude", text, ours + list(pairing.missing)) for text in options.exclude),
+    ]
+    faults = [
+        Fault(option, f"{match!r} fits no tensor{did_you_mean(match, names[:50])}")
+        for option, match, names in patterns
+        if not any(fnmatch.fnmatchcase(name, match) for name in names)
+    ]
+    if faults:
+        raise InputError(*faults)
+
+
+def _pair_diffs(
+    reference: Dump, board: Dump, name: str, board_name: str, options: Options
+) -> list[TensorDiff]:
+    try:
+        ours = _open_all(reference.of(name), declared_for(options.reference_contracts, name), None)
+        first = next(iter(ours.by_number.values()))
+        like = Like(first.shape, first.dtype, len(ours.by_number))
+        theirs = _open_all(board.of(board_name), declared_for(options.contracts, board_name), like)
+    except InputError as error:
+        return [TensorDiff(name, "unreadable", board_name, reason="; ".join(map(str, error.faults)))]
+    common = sorted(ours.by_number.keys() & theirs.by_number.keys())
+    whole = TensorDiff(
+        name,
+        "compared",
+        board_name,
+        shape=first.shape,
+        frames=tuple(common),
+        frames_missing=tuple(sorted(ours.by_number.keys() ^ theirs.by_number.keys())),
+        notes=(*ours.notes, *theirs.notes),
+    )
+    if not common:
+        return [
+            replace(
+                whole,
+                status="unreadable",
+                reason=f"{board_name}: no frame on both sides: {_numbers(ours)} and {_numbers(theirs)}",
+            )
+        ]
+    frames = [(ours.by_number[number], theirs.by_number[number]) for number in common]
+    parts = [(whole, frames)]
+    faults = []
+    for group in options.groups:
+        if fnmatch.fnmatchcase(name, group.match):
+            box = _box(group, first.shape)
+            if box is None:
+                faults.append(
+                    Fault("--group", f"{group.name} does not fit into {name} of {list(first.shape)}")
+                )
+                continue
+            parts.append(
+                (replace(whole, name=f"{name}:{group.name}"), [(a.cut(box), b.cut(box)) for a, b in frames])
+            )
+    if faults and not any(group.match == "*" for group in options.groups):
+        raise InputError(*faults)
+    return [_measured(part, inside, options) for part, inside in parts]
+
+
+def _numbers(frames: Frames) -> str:
+    numbers = sorted(frames.by_number)
+    return (
+        f"{len(numbers)} frames from {numbers[0]} to {numbers[-1]}"
+        if len(numbers) > 1
+        else f"frame {numbers[0]}"
+    )
+
+
+def _box(group: Group, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+    box = [slice(0, length) for length in shape]
+    for axis, first, stop in group.ranges:
+        if axis >= len(shape) or first >= shape[axis] or (stop is not None and stop > shape[axis]):
+            return None
+        box[axis] = slice(first, shape[axis] if stop is None else stop)
+    return tuple(box)
+
+
+def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like | None) -> Frames:
+    """Open the files of one tensor; every one that is wrong is named."""
+    by_number: dict[int, Tensor] = {}
+    notes: list[str] = []
+    faults: list[Fault] = []
+    for item in stored:
+        try:
+            opened: Opened = open_stored(item, declared, like)
+        except InputError as error:
+            faults += error.faults
+            continue
+        notes += opened.notes
+        by_number.update(enumerate(opened.frames, item.frame or 0))
+    if faults:
+        raise InputError(*faults)
+    if not by_number:
+        raise InputError(Fault(stored[0].where, "holds no frames"))
+    return Frames(by_number, tuple(dict.fromkeys(notes)))
+
+
+def _measured(part: TensorDiff, frames: Sequence[tuple[Tensor, Tensor]], options: Options) -> TensorDiff:
+    by_frame = [_sums(a, b, options.exact) for a, b in frames]
+    size = math.prod(part.shape)
+    total = Sums()
+    for number, sums in enumerate(by_frame):
+        total = total.plus(sums, number * size)
+    if not options.exact and needs_exact(total):
+        return _measured(part, frames, replace(options, exact=True))
+    board = frames[0][1]
+    measures = {name: metric(total) for name, metric in METRICS.items()}
+    details: dict[str, Any] = {}
+    if options.details:
+        extra = [
+            measure_details(a, b, board.contract.channel_axis if board.contract else 1) for a, b in frames
+        ]
+        worst = max(extra, key=lambda item: item.measures["max_rel"])
+        measures.update(
+            {name: _over_frames(name, [item.measures for item in extra]) for name in worst.measures}
+        )
+        details = {"by_frame": [asdict(item) for item in extra]}
+    shape = frames[0][0].shape
+    return replace(
+        part,
+        shape=shape,
+        dtypes=(frames[0][0].dtype, board.dtype),
+        measures=measures,
+        max_abs_index=_place(total.max_abs_index, part.frames, shape),
+        nonfinite={
+            "nan_reference": total.nan_a,
+            "nan_board": total.nan_b,
+            "inf_reference": total.inf_a,
+            "inf_board": total.inf_b,
+        },
+        nonfinite_index=_place(total.nonfinite_index, part.frames, shape),
+        sqnr_db_by_frame=tuple(METRICS["sqnr_db"](sums) for sums in by_frame),
+        details=details,
+        contract=as_yaml(board.contract) if board.contract else "",
+    )
+
+
+def _over_frames(name: str, measures: Sequence[Mapping[str, float]]) -> float:
+    """Join a measure over frames: the worst frame counts."""
+    values = [item[name] for item in measures if name in item]
+    return min(values) if name.startswith(("top", "one_step", "worst")) else max(values)
+
+
+def _place(index: int, frames: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the frame's number and the index in its tensor."""
+    if index < 0:
+        return ()
+    frame, inside = divmod(index, math.prod(shape))
+    return (frames[frame], *(int(at) for at in numpy.unravel_index(inside, shape)))
+
+
+def _sums(a: Tensor, b: Tensor, exact: bool) -> Sums:
+    total = Sums()
+    for start, _, x, y in pairs(a, b):
+        x, y = _narrow(x, y) if not exact else (x, y)
+        total = total.plus(difference_sums(x, y, exact=exact), start)
+    return total
+
+
+def _narrow(x: Array, y: Array) -> tuple[Array, Array]:
+    """Give both as float32 where that holds every value of their types."""
+    if all(side.dtype.itemsize <= 2 or side.dtype == numpy.float32 for side in (x, y)):
+        return x.astype(numpy.float32, copy=False), y.astype(numpy.float32, copy=False)
+    return x, y
+
+
+def _with_divergence(reference: Dump, board: Dump, tensors: tuple[TensorDiff, ...], options: Options) -> Diff:
+    diff = Diff(
+        reference.label,
+        board.label,
+        (reference.kind, board.kind),
+        tensors,
+        order_known=bool(reference.order or reference.inputs),
+        notes=_notes(reference, board),
+    )
+    if not diff.order_known:
+        return replace(diff, divergence_reason="the order of the layers is not known: give --order FILE")
+    parts = {f":{group.name}" for group in options.groups}
+    points = [
+        ErrorPoint(
+            item.name,
+            "" if reference.inputs and not reference.inputs.get(item.name) else item.name,
+            math.inf if item.measures["nonfinite"] else item.measures["relative_l2"],
+            tuple(reference.inputs.get(item.name, ())),
+        )
+        for item in tensors
+        if item.status == "compared" and not any(item.name.endswith(part) for part in parts)
+    ]
+    feeds = {source: output for output, source in reference.state}
+    found = first_divergence(points, noise=options.noise, feeds=feeds)
+    if found is None:
+        return replace(diff, divergence_reason="no tensor's error jumps beside that of its inputs")
+    return replace(diff, first_divergence=found.tensor, divergence_reason=found.reason)
+
+
+def _notes(reference: Dump, board: Dump) -> tuple[str, ...]:
+    notes = [*reference.notes, *board.notes]
+    for what in ("model", "data"):
+        ours, theirs = getattr(reference, what), getattr(board, what)
+        if ours and theirs and ours != theirs:
+            notes.append(
+                f"the dumps are of different {'models' if what == 'model' else 'inputs'}: {ours} and {theirs}"
+            )
+    for dump in (reference, board):
+        if dump.left_out:
+            names = ", ".join(dump.left_out[:3]) + (", ..." if len(dump.left_out) > 3 else "")
+            notes.append(f"{dump.label}: {len(dump.left_out)} files were not read as tensors ({names})")
+    return tuple(notes)

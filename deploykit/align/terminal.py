@@ -1,0 +1,119 @@
+"""A comparison as plain text of at most 100 columns."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator
+
+from deploykit.align.result import Diff, TensorDiff
+
+WIDTH = 100
+NAME = 36
+VERDICTS = {True: "ok", False: "FAIL", None: "-"}
+
+
+def text_of(diff: Diff) -> str:
+    """Write the table, what is behind each failure, and the verdict."""
+    compared = [item for item in diff.tensors if item.status == "compared"]
+    lines = [
+        *_wrapped(f"reference  {diff.reference} ({diff.read_as[0]})"),
+        *_wrapped(f"board      {diff.board} ({diff.read_as[1]})"),
+        "",
+        *_table(compared),
+    ]
+    for item in compared:
+        lines += _failure(item)
+    others = [item for item in diff.tensors if item.incomplete]
+    if others:
+        lines += ["", "not compared"]
+        for item in others:
+            lines += _wrapped(f"{_word(item)} {item.name}: {_why(item)}", "    ")
+    notes = [*diff.notes, *dict.fromkeys(f"{item.name}: {note}" for item in compared for note in item.notes)]
+    lines += ["", *(line for note in notes for line in _wrapped(f"note: {note}", "    "))] if notes else []
+    return "\n".join([*lines, "", *_verdict(diff, compared)])
+
+
+def _table(tensors: list[TensorDiff]) -> Iterator[str]:
+    if not tensors:
+        return
+    head = f"{'tensor':<{NAME}} {'':<4} {'1 - cosine':>11} {'relative L2':>11}"
+    yield f"{head} {'SQNR dB':>8} {'max abs':>10} {'frames':>7}"
+    for item in tensors:
+        m = item.measures
+        yield (
+            f"{_short(item.name):<{NAME}} {VERDICTS[item.passed]:<4} {_number(m['cosine_distance']):>11} "
+            f"{_number(m['relative_l2']):>11} {_decibel(m['sqnr_db']):>8} {_number(m['max_abs']):>10} "
+            f"{len(item.frames):>7}"
+        )
+
+
+def _short(name: str) -> str:
+    """Shorten a name in its middle: both ends tell layers apart."""
+    half = (NAME - 2) // 2
+    return name if len(name) <= NAME else f"{name[:half]}..{name[-half:]}"
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3g}"
+
+
+def _decibel(value: float) -> str:
+    return "equal" if value == math.inf else f"{value:.1f}"
+
+
+def _failure(item: TensorDiff) -> Iterator[str]:
+    """Say what is behind a failure: the limit, the place, the causes."""
+    if item.passed is not False:
+        return
+    yield ""
+    yield from _wrapped(f"{item.name}: {item.reason}", "    ")
+    if item.max_abs_index:
+        greatest = item.measures["max_abs"]
+        yield f"    greatest absolute difference {greatest:.6g} at {_place(item.max_abs_index)}"
+    lost = {name.replace("_", " of the "): count for name, count in item.nonfinite.items() if count}
+    if lost:
+        counts = ", ".join(f"{count} {name}" for name, count in lost.items())
+        yield from _wrapped(f"    {counts}; the first at {_place(item.nonfinite_index)}", "    ")
+    if len(item.sqnr_db_by_frame) > 1:
+        worst = min(range(len(item.frames)), key=lambda at: item.sqnr_db_by_frame[at])
+        yield f"    worst frame {item.frames[worst]}: SQNR {_decibel(item.sqnr_db_by_frame[worst])} dB"
+    for cause in item.causes:
+        yield from _wrapped(f"    cause: {cause.get('explanation', cause.get('kind', ''))}", "        ")
+        for line in str(cause.get("fix", "")).splitlines():
+            yield f"        {line}"
+
+
+def _place(index: tuple[int, ...]) -> str:
+    frame, *inside = index
+    return f"{inside}" + (f" of frame {frame}" if frame else "")
+
+
+def _word(item: TensorDiff) -> str:
+    return "incomplete" if item.status == "compared" else item.status
+
+
+def _why(item: TensorDiff) -> str:
+    if item.status == "compared":
+        shown = ", ".join(map(str, item.frames_missing[:8])) + (
+            ", ..." if len(item.frames_missing) > 8 else ""
+        )
+        return f"frames {shown} are on one side only ({len(item.frames_missing)} in all)"
+    return item.reason
+
+
+def _verdict(diff: Diff, compared: list[TensorDiff]) -> Iterator[str]:
+    if diff.first_divergence:
+        yield from _wrapped(f"first divergence: {diff.first_divergence}: {diff.divergence_reason}", "    ")
+    elif any(item.passed is False for item in compared):
+        yield from _wrapped(f"first divergence: none named: {diff.divergence_reason}", "    ")
+    limits = dict.fromkeys(item.judged_by for item in compared if item.judged_by)
+    yield from _wrapped(f"judged by {'; '.join(limits) or 'no limits'}", "    ")
+    failed = sum(item.passed is False for item in compared)
+    missing = sum(item.incomplete for item in diff.tensors)
+    word = {0: "MATCH", 1: "MISMATCH", 4: "INCOMPLETE"}[diff.exit_code]
+    yield f"{word}: {len(compared)} compared, {failed} failed, {missing} not or not wholly compared"
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]

@@ -1,0 +1,77 @@
+"""One run of the command: read both dumps, compare, judge, and look for causes where a tensor fails."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from deploykit.align.compare import Options, compare
+from deploykit.align.details import MEASURES
+from deploykit.align.dump import Dump
+from deploykit.align.readers import read_dump
+from deploykit.align.result import Diff, judge
+from deploykit.align.specs import Tolerance, parse_contracts, parse_groups
+from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.names import did_you_mean
+
+Item = TypeVar("Item")
+
+
+def compare_and_judge(given: argparse.Namespace, tolerances: tuple[Tolerance, ...]) -> Diff:
+    """Do what the command line says.
+
+    Raises:
+        InputError: options or dumps that cannot be read; every fault of the options at once.
+    """
+    needed = any(limit.measure in MEASURES for item in tolerances for limit in item.limits)
+    faults: list[Fault] = []
+    options = Options(
+        exact=given.exact,
+        details=given.details or needed,
+        noise=given.noise,
+        contracts=_parsed(parse_contracts, given.contract, faults),
+        reference_contracts=_parsed(parse_contracts, given.reference_contract, faults),
+        groups=_parsed(parse_groups, given.group, faults),
+        maps=tuple(given.map),
+        patterns=tuple(given.pattern),
+        exclude=tuple(given.exclude),
+    )
+    if faults:
+        raise InputError(*faults)
+    reference = read_dump(given.reference, given.reference_as)
+    if given.order is not None:
+        reference = replace(reference, order=_order(given.order, reference))
+    return judge(compare(reference, read_dump(given.board, given.board_as), options=options), tolerances)
+
+
+def _parsed(
+    parse: Callable[[Sequence[str]], tuple[Item, ...]], texts: Sequence[str], faults: list[Fault]
+) -> tuple[Item, ...]:
+    """Parse one option; what is wrong joins the other faults."""
+    try:
+        return parse(texts)
+    except InputError as error:
+        faults += error.faults
+        return ()
+
+
+def _order(path: Path, reference: Dump) -> tuple[str, ...]:
+    """Read one name a line."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise input_error(str(path), f"cannot be read: {error}") from error
+    faults = [
+        Fault(
+            f"{path}:{number}",
+            f"the reference has no tensor {line!r}{did_you_mean(line, reference.names[:200])}",
+        )
+        for number, line in enumerate(lines, 1)
+        if line.strip() and line.strip() not in reference.names
+    ]
+    if faults:
+        raise InputError(*faults)
+    return tuple(line.strip() for line in lines if line.strip())

@@ -1,0 +1,18 @@
+"""`deploykit diff`: any board dump against any reference. The options are those of `align.main`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    "diff",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(arguments: tuple[str, ...]) -> int:
+    """Hand the arguments through: there is one list of options."""
+    from deploykit.align.main import main
+
+    return main(arguments)

@@ -1,0 +1,175 @@
+"""The command from dumps to verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy
+import pytest
+
+from deploykit.align.contract import Contract, encode
+from tests.align.conftest import feature_map
+
+if TYPE_CHECKING:
+    from tests.align.conftest import Lab
+
+
+def test_a_board_in_its_own_layout_matches(lab: Lab) -> None:
+    values = feature_map(1, 19, 7, 9)
+    contract = Contract(
+        (1, 19, 7, 9),
+        "int8",
+        layout="NC1HWC2",
+        channel_block=16,
+        row_pitch_bytes=160,
+        scale=(0.03,),
+        zero_point=(4,),
+    )
+    lab.save("ref/t.npy", values)
+    lab.write("board/t.bin", encode(values, contract))
+    declared = "t:layout=NC1HWC2,channel_block=16,dtype=int8,row_pitch_bytes=160,scale=0.03,zero_point=4"
+    answer = lab.diff("--contract", declared, "--format", "json")
+    assert answer.code == 0
+    assert answer.tensor("t")["measures"]["max_abs"] < 0.0151  # half a step
+    assert "row_pitch_bytes: 160" in answer.tensor("t")["contract"]
+
+
+def test_what_was_taken_for_granted_is_said(lab: Lab) -> None:
+    values = feature_map(1, 3, 5, 6)
+    lab.save("ref/t.npy", values)
+    lab.save("board/t.bin", values)
+    answer = lab.diff()
+    assert answer.code == 0
+    assert "no contract given: read as float in the reference's own order" in answer.out
+
+
+def test_measures_are_judged_again_without_the_tensors(lab: Lab) -> None:
+    values = feature_map(40)
+    lab.save("ref/t.npy", values)
+    lab.save("board/t.npy", values * 1.05)  # SQNR 20 log10(20) = 26.0 dB
+    result = str(lab.folder / "result.json")
+    assert lab.diff("-o", result).code == 0
+    (lab.folder / "board/t.npy").unlink()
+    from deploykit.align.main import main
+
+    assert main(["--judge", result, "--tolerance", "*:sqnr_db>=26"]) == 0
+    assert main(["--judge", result, "--tolerance", "*:sqnr_db>=26.1"]) == 1
+    assert "sqnr_db 26.02, at least 26.1 wanted" in lab.capture.readouterr().out
+
+
+def test_a_group_has_measures_of_its_own(lab: Lab) -> None:
+    """All scores zero beside large boxes: the whole looks fine, the group does not."""
+    values = numpy.concatenate([feature_map(1, 4, 50) * 300, feature_map(1, 80, 50) * 0.1], axis=1)
+    board = values.copy()
+    board[:, 4:] = 0.0
+    lab.save("ref/out.npy", values)
+    lab.save("board/out.npy", board)
+    assert lab.diff().code == 0
+    answer = lab.diff("--group", "boxes=1:0-3", "--group", "out@scores=1:4-", "--format", "json")
+    assert answer.code == 1
+    assert answer.tensor("out:boxes")["passed"]
+    assert answer.tensor("out:scores")["shape"] == [1, 80, 50]
+    assert answer.tensor("out:scores")["measures"]["relative_l2"] == 1.0
+
+
+def test_names_by_map_by_pattern_and_by_safe_name(lab: Lab) -> None:
+    lab.save("ref/a.npy", [1.0])
+    lab.save("ref/head_x.npy", [2.0])
+    lab.save("ref/blk-1.npy", [3.0])
+    lab.save("board/first.npy", [1.0])
+    lab.save("board/out_x.npy", [2.0])
+    lab.save("board/_blk_1.npy", [3.0])
+    lab.write("names.txt", "# ours theirs\na first\n")
+    answer = lab.diff("--map", str(lab.folder / "names.txt"), "--pattern", "head_*=out_*", "--format", "json")
+    assert answer.code == 0
+    assert {item["name"]: item["board_name"] for item in answer.result["tensors"]} == {
+        "a": "first",
+        "head_x": "out_x",
+        "blk-1": "_blk_1",
+    }
+
+
+def test_one_board_tensor_for_two_is_refused(lab: Lab) -> None:
+    lab.save("ref/a.npy", [1.0])
+    lab.save("ref/b.npy", [1.0])
+    lab.save("board/b.npy", [1.0])
+    answer = lab.diff("--map", "a=b")
+    assert answer.code == 2
+    assert "'b' of the board is paired with 'a', 'b'" in answer.err.replace("'b', 'a'", "'a', 'b'")
+
+
+def test_the_first_divergence_needs_an_order(lab: Lab) -> None:
+    for name, error in (("z", 0.01), ("y", 0.5), ("a", 0.6)):
+        lab.save(f"ref/{name}.npy", [1.0, 1.0])
+        lab.save(f"board/{name}.npy", [1.0 + error, 1.0 - error])
+    assert "the order of the layers is not known" in lab.diff().out
+    lab.write("order.txt", "z\ny\na\n")
+    answer = lab.diff("--order", str(lab.folder / "order.txt"))
+    assert "first divergence: y: the relative error rises from 0.01 in z to 0.5" in answer.out
+
+
+def test_frames_in_one_raw_file(lab: Lab) -> None:
+    values = feature_map(3, 2, 4)
+    for frame in range(3):
+        lab.save(f"ref/frame_{frame}/t.npy", values[frame])
+    lab.save("board/t.bin", values)
+    answer = lab.diff("--format", "json")
+    assert answer.code == 0
+    assert answer.tensor("t")["frames"] == [0, 1, 2]
+
+
+def test_the_worst_frame_is_named(lab: Lab) -> None:
+    for frame in (5, 6):
+        lab.save(f"ref/frame_{frame}/t.npy", [3.0, 4.0])
+        lab.save(f"board/frame_{frame}/t.npy", [3.0, 4.0 - (frame - 5)])
+    answer = lab.diff("--tolerance", "*:max_abs<=0.5")
+    assert "greatest absolute difference 1 at [1] of frame 6" in answer.out
+    assert "worst frame 6: SQNR 14.0 dB" in answer.out  # 20 log10(5)
+
+
+def test_details(lab: Lab) -> None:
+    lab.save("ref/t.npy", [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    lab.save("board/t.bin", [[[1, 2, 3], [4, 6, 127]]], "int8")
+    answer = lab.diff(
+        "--contract", "t:dtype=int8,scale=1", "--details", "--format", "json", "--tolerance", "*:max_rel<=30"
+    )
+    measures = answer.tensor("t")["measures"]
+    details = answer.tensor("t")["details"]["by_frame"][0]
+    assert measures["max_rel"] == pytest.approx(121 / 6)
+    assert measures["mean_rel"] == pytest.approx((121 / 6 + 1 / 5) / 6)
+    assert details["steps"] == {"0": 4, "1": 1, "2..4": 0, "5..16": 0, "17..": 1}
+    assert measures["saturated"] == pytest.approx(1 / 6)
+    assert (measures["top1"], measures["top5"]) == (1.0, 1.0)
+    assert details["sqnr_db_by_channel"][0] == math.inf
+    assert details["sqnr_db_by_channel"][1] == pytest.approx(10 * math.log10(77 / (1 + 121**2)))
+    assert answer.code == 0
+
+
+def test_quantiles_are_within_a_percent(lab: Lab) -> None:
+    values = feature_map(20_000)
+    board = values + feature_map(20_000, seed=1) * 0.1
+    lab.save("ref/t.npy", values)
+    lab.save("board/t.npy", board)
+    measures = lab.diff("--details", "--format", "json").tensor("t")["measures"]
+    distance = abs(board.astype(float) - values)
+    for name, share in (("p50_abs", 0.5), ("p90_abs", 0.9), ("p99_abs", 0.99)):
+        assert measures[name] == pytest.approx(numpy.quantile(distance, share), rel=0.01)
+
+
+def test_one_unit_in_the_last_place(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0, 2.0, 3.0])
+    lab.save("board/t.npy", numpy.nextafter(numpy.array([1.0, 2.0, 3.0], numpy.float32), numpy.float32(9)))
+    details = lab.diff("--details", "--format", "json").tensor("t")["details"]["by_frame"][0]
+    assert details["steps_of"] == "ULP of float"
+    assert details["steps"]["1"] == 3
+
+
+def test_text_is_plain_and_fits_a_hundred_columns(lab: Lab) -> None:
+    name = "backbone_stage3_block17_conv_depthwise_activation_hardswish_output"
+    lab.save(f"ref/{name}.npy", feature_map(1, 3, 5, 6))
+    lab.save(f"board/{name}.npy", -feature_map(1, 3, 5, 6))
+    answer = lab.diff()
+    lines = [line for line in answer.out.splitlines() if str(lab.folder) not in line]
+    assert max(map(len, lines)) <= 100
+    assert answer.out.isascii()
