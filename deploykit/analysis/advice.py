@@ -41,7 +41,7 @@ class Planned:
 
     def costs(self) -> dict[str, SchemeCost]:
         """Cost every node at its scheme."""
-        found = {}
+        found: dict[str, SchemeCost] = {}
         for segment in self.partition.segments:
             costs = cost_nodes(segment.graph, self.profile, engine=segment.engine, settings=self.settings)
             found |= {node.node: node.at(self.schemes.get(node.node, "")) for node in costs}

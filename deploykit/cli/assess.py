@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploykit.cli.options import format_option
+from deploykit.cli.options import format_option, set_option, store_of, workspace_option
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile, load_profile, profile_names
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @click.command("assess")
-@click.argument("models", metavar="MODEL[@RATE]...", nargs=-1, required=True)
-@click.option("--chips", required=True, metavar="A,B|all", help="Chip profiles by name or YAML file.")
+@click.argument("models", metavar="MODEL[@RATE]...", nargs=-1)
+@click.option("--chips", metavar="A,B|all", help="Chip profiles by name or YAML file.")
 @click.option("--scheme", default="", help="The precision to answer for.  [default: the engine's first]")
 @click.option(
     "--bind",
@@ -32,20 +33,44 @@ if TYPE_CHECKING:
 )
 @click.option("--orders", type=click.IntRange(min=1), help="How many chips you order, for their cost.")
 @click.option("--advice", is_flag=True, help="Say what would make the networks faster, and by how much.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PIPELINE",
+    help="Instead of models: how far a pipeline's networks are, from its records.",
+)
+@click.option(
+    "--days",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --work: your own estimate, a YAML of NETWORK: {AREA: DAYS}.",
+)
+@set_option
+@workspace_option
 @format_option
 def command(
     models: tuple[str, ...],
-    chips: str,
+    chips: str | None,
     scheme: str,
     bindings: tuple[str, ...],
     orders: int | None,
     advice: bool,
+    work: Path | None,
+    days: Path | None,
+    overrides: tuple[str, ...],
+    workspace: Path | None,
     form: str,
 ) -> None:
     """Say how fast each MODEL (an ONNX file) runs on the chips, what does not run there, and which is best.
 
     Models with a rate (det.onnx@30: runs per second) share the chip.
     """
+    if work is not None:
+        if models or chips:
+            raise click.UsageError("give either MODELs with --chips, or --work")
+        _show_work(work, days, overrides, workspace, form)
+        return
+    if not models or not chips:
+        raise click.UsageError("give one MODEL or more, and --chips (a name, or all)")
     from deploykit.stages.assess.board import assess_chips
 
     profiles = _profiles(chips)
@@ -61,6 +86,28 @@ def command(
     from deploykit.reports.assessment import print_assessment
 
     print_assessment(answer, Console(width=None if sys.stdout.isatty() else 100))
+
+
+def _show_work(
+    pipeline: Path, days: Path | None, overrides: tuple[str, ...], workspace: Path | None, form: str
+) -> None:
+    from deploykit.core.codec import to_plain
+    from deploykit.pipeline.run import load_contexts, locked
+    from deploykit.pipeline.work import read_work
+
+    store = store_of(pipeline, workspace)
+    contexts = load_contexts(pipeline, overrides, store)
+    with locked(store):
+        found = [read_work(context, store, days_file=days) for context in contexts]
+    if form == "json":
+        print(json.dumps([to_plain(estimate) for estimate in found], indent=2))
+        return
+    from rich.console import Console
+
+    from deploykit.reports.work import print_work
+
+    for estimate in found:
+        print_work(estimate, Console(width=None if sys.stdout.isatty() else 100))
 
 
 def _profiles(chips: str) -> tuple[ChipProfile, ...]:
