@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploykit.cli.options import format_option, set_option, store_of, workspace_option
+from deploykit.cli.options import format_option, profiles_of, set_option, store_of, workspace_option
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
-from deploykit.core.profile import ChipProfile, load_profile, profile_names
 
 if TYPE_CHECKING:
     from deploykit.stages.assess.read import ReadNetwork
@@ -73,7 +72,7 @@ def command(
         raise click.UsageError("give one MODEL or more, and --chips (a name, or all)")
     from deploykit.stages.assess.board import assess_chips
 
-    profiles = _profiles(chips)
+    profiles = profiles_of(chips)
     networks = _networks(models, tuple(map(_binding, bindings)))
     answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0, advise=advice)
     if form == "json":
@@ -108,21 +107,6 @@ def _show_work(
 
     for estimate in found:
         print_work(estimate, Console(width=None if sys.stdout.isatty() else 100))
-
-
-def _profiles(chips: str) -> tuple[ChipProfile, ...]:
-    here = Path.cwd()
-    names = profile_names(beside=here) if chips == "all" else [name.strip() for name in chips.split(",")]
-    found: list[ChipProfile] = []
-    faults: list[Fault] = []
-    for name in dict.fromkeys(names):
-        try:
-            found.append(load_profile(name, beside=here)[0])
-        except InputError as error:
-            faults += error.faults
-    if faults:
-        raise InputError(*faults)
-    return tuple(found)
 
 
 def _networks(models: Sequence[str], bindings: tuple[dict[str, int], ...]) -> tuple[ReadNetwork, ...]:

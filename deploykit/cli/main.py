@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "completion": "Print the completion script of a shell.",
     "diff": "Compare a board's dump with a reference, tensor by tensor.",
     "doctor": "Say what is installed, found and missing.",
+    "explore": "Write a page of a network's costs: chip, precision and sizes to choose, layer by layer.",
     "init": "Write a pipeline for a model of your own.",
     "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",
     "plan": "Say which steps a run would do, and why.",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from deploykit.core.store import Store
+
+if TYPE_CHECKING:
+    from deploykit.core.profile import ChipProfile
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,6 +44,29 @@ workers_option = click.option(
     show_default="all cores",
     help="How many processes long steps may use.",
 )
+
+
+def profiles_of(chips: str) -> tuple[ChipProfile, ...]:
+    """Read the profiles that `--chips` names, each once.
+
+    Raises:
+        InputError: every fault of every profile.
+    """
+    from deploykit.core.errors import Fault, InputError
+    from deploykit.core.profile import load_profile, profile_names
+
+    here = Path.cwd()
+    names = profile_names(beside=here) if chips == "all" else [name.strip() for name in chips.split(",")]
+    found: list[ChipProfile] = []
+    faults: list[Fault] = []
+    for name in dict.fromkeys(names):
+        try:
+            found.append(load_profile(name, beside=here)[0])
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    return tuple(found)
 
 
 def store_of(pipeline: Path, workspace: Path | None) -> Store:

@@ -50,7 +50,7 @@ def read_network(
         sizes = tuple((name, size) for name, size in binding.items() if name in free)
         open_names = [name for name in free if name not in binding]
         if open_names:
-            fix = f"give --bind {','.join(f'{name}=SIZE' for name in open_names)}"
+            fix = f"bind each: {','.join(f'{name}=SIZE' for name in open_names)}"
             faults.append(Fault(str(path), f"sizes are free: {', '.join(open_names)}", fix))
         elif sizes not in found:
             found[sizes] = _bound(plain, network, sizes, rate_hz)
