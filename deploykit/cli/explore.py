@@ -45,11 +45,9 @@ def command(model: Path, chips: str, axes: tuple[str, ...], measured: Path | Non
     from deploykit.stages.assess.grid import cost_grid
 
     profiles = profiles_of(chips)
-    page = write_explorer(
-        explorer_view(cost_grid(model, profiles, bindings=_bindings(axes), measured=measured))
-    )
+    grid = cost_grid(model, profiles, bindings=_bindings(axes), measured=measured)
     with disk_faults(output):
-        output.write_text(page, encoding="utf-8")
+        output.write_text(write_explorer(explorer_view(grid)), encoding="utf-8")
     print(output)
 
 

@@ -48,7 +48,7 @@ def test_bindings_stand_side_by_side(free: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("free.onnx",), "sizes are free: N, H; give --bind N=SIZE,H=SIZE"),
+        (("free.onnx",), "sizes are free: N, H; bind each: N=SIZE,H=SIZE"),
         (("free.onnx", "--bind", "N=1,H=8,M=2"), "--bind M: no model has a free size of this name"),
         (("free.onnx", "--bind", "N"), "'N' is not of the form NAME=SIZE"),
         (("free.onnx", "--bind", "N=1,N=2"), "N is given twice"),

@@ -27,8 +27,7 @@ def cost_grid(
     """Cost every combination of chips and sizes; `measured` is a CSV file of the columns in `COLUMNS`.
 
     Raises:
-        InputError: the model, its sizes or the measurements cannot be read; a blank that a chip's class does not
-            fill.
+        InputError: the model, its sizes or the measurements cannot be read; costs that cannot be predicted.
     """
     networks = read_network(path, network=path.stem, rate_hz=None, bindings=tuple(bindings))
     faults = [*_unused(networks[0], bindings)]
@@ -75,9 +74,8 @@ def read_measured(path: Path, nodes: Mapping[str, str], chips: Collection[str]) 
     head = [name.strip() for name in lines[0]] if lines else []
     unknown = [name for name in head if name not in COLUMNS]
     if unknown or not {"node", "latency_ms"} <= set(head) or len(set(head)) < len(head):
-        raise input_error(
-            f"{path}:1", f"columns are {', '.join(head) or 'missing'}", f"known: {', '.join(COLUMNS)}"
-        )
+        what = f"columns are {', '.join(head) or 'missing'}"
+        raise input_error(f"{path}:1", what, f"known: {', '.join(COLUMNS)}; the first two are needed")
     found: dict[tuple[str, str, str], MeasuredNode] = {}
     faults: list[Fault] = []
     for number, cells in enumerate(lines[1:], start=2):

@@ -94,7 +94,7 @@ def test_a_blank_in_the_profile_is_said(chip: ChipProfile, read: Read) -> None:
 def test_free_sizes_without_a_value_are_all_named(read: Read) -> None:
     text = """<ir_version: 8, opset_import: ["" : 17]>
     net (float[N,3,H,16] x) => (float[N,3,H,16] z) { z = Relu(x) }"""
-    with pytest.raises(InputError, match="sizes are free: N, H; give --bind N=SIZE,H=SIZE"):
+    with pytest.raises(InputError, match="sizes are free: N, H; bind each: N=SIZE,H=SIZE"):
         read(text, bind=())
 
 
