@@ -128,7 +128,7 @@ def _quantities(entry: ProfileFile) -> Iterator[tuple[Location, Quantity, Range]
     for index, engine in enumerate(entry.engines):
         here: Location = ("engines", index)
         for scheme, peak in engine.peak_ops_per_s.items():
-            yield (*here, "peak_ops_per_s", scheme), peak, PEAK_RANGE[engine.kind]
+            yield (*here, "peak_ops_per_s", scheme), peak, _peak_range(entry, engine)
         for scheme, energy in engine.energy_per_op_j.items():
             yield (*here, "energy_per_op_j", scheme), energy, ENERGY_PER_OP_RANGE
         yield (*here, "node_overhead_s"), engine.node_overhead_s, OVERHEAD_RANGE
@@ -139,6 +139,14 @@ def _quantities(entry: ProfileFile) -> Iterator[tuple[Location, Quantity, Range]
     yield ("dram", "size_bytes"), entry.dram.size_bytes, DRAM_SIZE_RANGE
     yield ("dram", "energy_per_byte_j"), entry.dram.energy_per_byte_j, ENERGY_PER_BYTE_RANGE
     yield ("on_chip", "size_bytes"), entry.on_chip.size_bytes, ON_CHIP_SIZE_RANGE
+
+
+def _peak_range(entry: ProfileFile, engine: EngineEntry) -> Range:
+    found = CHIP_CLASSES.get(entry.chip_class)
+    if found is None:
+        return PEAK_RANGE[engine.kind]
+    span = found.cpu_ops_per_s if engine.kind == "cpu" else found.accelerator_ops_per_s
+    return span.low, span.high
 
 
 def _bandwidth_range(entry: ProfileFile) -> Range:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from deploykit.core.calibration_checks import calibration_faults
-from deploykit.core.errors import InputError, input_error
+from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import (
     ChipProfile,
@@ -21,7 +22,7 @@ from deploykit.core.profile import (
 from deploykit.core.profile_checks import naming_faults, number_faults
 from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, VendorFigure
 from deploykit.core.profile_form import EngineEntry, OperatorSet, ProfileFile
-from deploykit.core.yaml_file import load_document, parse
+from deploykit.core.yaml_file import Document, Location, load_document, located, parse, value_faults
 
 Sourced = TypeVar("Sourced", Quantity, SchemeOffer, VendorFigure, OtherEngine, PowerMode, Price)
 
@@ -33,9 +34,9 @@ def read_profile(path: Path) -> ChipProfile:
         InputError: all that is wrong with it, each fault with its line and column.
     """
     document = load_document(path)
-    entry = parse(document, ProfileFile)
+    entry, faults = _entry(document)
     shared = _shared_operator_sets(path.parent)
-    faults = [*naming_faults(document, entry, shared), *number_faults(document, entry)]
+    faults += [*naming_faults(document, entry, shared), *number_faults(document, entry)]
     schemes = {engine.name: tuple(engine.peak_ops_per_s) for engine in entry.engines}
     faults += calibration_faults(document, entry.calibration, schemes)
     if faults:
@@ -44,6 +45,32 @@ def read_profile(path: Path) -> ChipProfile:
     used = {name for engine in entry.engines for name in engine.operators}
     named = {name: _read_operator_set(shared[name]) for name in used & shared.keys() - own.keys()}
     return _profile(entry, path.name, {**own, **named})
+
+
+def _entry(document: Document) -> tuple[ProfileFile, list[Fault]]:
+    """Parse what can be parsed, so that faults of form do not hide those of the numbers.
+
+    Raises:
+        InputError: the faults of form, where too little is left without the faulty keys.
+    """
+    faults = list(value_faults(ProfileFile, document.data))
+    located_faults = [located(document, at, what) for at, what in faults]
+    kept = copy.deepcopy(document.data)
+    for at, _ in faults:
+        _drop(kept, at)
+    try:
+        return parse(document, ProfileFile, data=kept), located_faults
+    except InputError:
+        raise InputError(*located_faults) from None
+
+
+def _drop(data: Any, loc: Location) -> None:
+    """Take a faulty key out of plain data: the last mapping's on the way to it."""
+    *path, last = loc[:-1] if loc and loc[-1] == "[key]" else loc or ("",)
+    for step in path:
+        data = data[step]
+    if isinstance(data, dict):
+        data.pop(last, None)
 
 
 def unknown_profile(name: str, known: tuple[str, ...]) -> InputError:

@@ -177,6 +177,42 @@ def test_every_fault_comes_at_once_with_its_place(tmp_path: Path) -> None:
     ]
 
 
+def test_faults_of_form_do_not_hide_those_of_the_numbers(tmp_path: Path) -> None:
+    text = (
+        PROFILE.replace("fallback: cpu", "fallbck: cpu\nfallback: cpu")
+        .replace("{value: 2.0e12, source: manual}", "{value: -2.0e12, source: manual, unit: TOPS}")
+        .replace("kind: npu", "kind: tpu")
+        .replace("20.0e9", "20")
+    )
+    assert lines_of(faults(tmp_path, text)) == [3, 7, 11]  # an engine without its kind is nothing
+    said = faults(tmp_path, text.replace("kind: tpu", "kind: npu"))
+    assert lines_of(said) == [3, 11, 11, 19]
+    assert any(
+        fault.startswith("mine.yaml:3:1: fallbck: unknown key, did you mean 'fallback'?") for fault in said
+    )
+
+
+def lines_of(said: list[str]) -> list[int]:
+    return sorted(int(fault.split(":")[1]) for fault in said)
+
+
+def test_the_template_is_filled_in_by_its_own_examples(tmp_path: Path) -> None:
+    template = load_profile("template")[1].read_text()
+    lines = (
+        line.replace("# ", "", 1) if line.startswith(OPTIONAL) else line for line in template.splitlines()
+    )
+    text = "\n".join(lines).replace("name: template", "name: mine", 1).replace("schemes: []", "schemes:")
+    text = text.replace("    #  - {scheme", "      - {scheme").replace("  # interface:", "  interface:")
+    profile, _ = load_profile(str(written(tmp_path, text)))
+    assert profile.missing == ("engines.npu.peak_ops_per_s",)
+    assert profile.dram.bandwidth_bytes_per_s.value == pytest.approx(34.128e9)
+    assert (len(profile.vendor_figures), len(profile.prices)) == (1, 1)
+    assert [offer.scheme for offer in profile.engines[0].offers] == ["w8a8", "float16", "w4a16"]
+
+
+OPTIONAL = ("# vendor_figures", "# other_engines", "# power", "# prices", "#   -")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -282,6 +318,7 @@ def test_what_the_vendor_says_is_kept_beside_what_predictions_use(tmp_path: Path
         ),
         ("currency: USD, source: manual", "currency: USD, source: shop", "prices.0.source: no source 'shop'"),
         ("sparsity: 2:4 sparse", "sparsity: sparse", "vendor_figures.0.sparsity: 'sparse' is not allowed"),
+        ("2.0e12", "2.0e9", "2e+09 is impossible; such chips have 5e+11 to 1e+13"),
         ("20.0e9", "30.0e12", "3e+13 is impossible; such chips have 3.2e+09 to 1.71e+10"),
         (
             "{value: 20.0e9, source: manual}",
