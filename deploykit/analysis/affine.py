@@ -14,9 +14,14 @@ import numpy
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-CodeType: TypeAlias = Literal["int8", "uint8"]
+CodeType: TypeAlias = Literal["int8", "uint8", "int16", "uint16"]
 
-CODE_RANGE: dict[CodeType, tuple[int, int]] = {"int8": (-128, 127), "uint8": (0, 255)}
+CODE_RANGE: dict[CodeType, tuple[int, int]] = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "uint16": (0, 65535),
+}
 WEIGHT_LIMIT = 127
 """Weights use the symmetric half [-127, 127], so that negating them loses nothing."""
 
@@ -47,6 +52,20 @@ class Affine:
     def values(self, codes: Array) -> Array:
         """Give the real numbers that codes stand for, in float32."""
         return (codes.astype(numpy.int32) - self.zero_point).astype(numpy.float32) * numpy.float32(self.scale)
+
+    def rounded(self, values: Array) -> Array:
+        """Give what the codes of float32 values stand for."""
+        lowest, highest = CODE_RANGE[self.dtype]
+        scale = numpy.float32(self.scale)
+        codes = numpy.rint(values / scale)
+        return numpy.clip(codes, lowest - self.zero_point, highest - self.zero_point, out=codes) * scale
+
+
+def code_type(eight: Literal["int8", "uint8"], bits: int) -> CodeType:
+    """Give the type of the same sign with 8 or 16 bits."""
+    if bits == 8:
+        return eight
+    return "int16" if eight == "int8" else "uint16"
 
 
 def affine_for_range(low: float, high: float, dtype: CodeType) -> Affine:

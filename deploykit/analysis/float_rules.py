@@ -87,8 +87,13 @@ def _walk_up(flow: NetworkFlow, node: NodeInfo, found: set[str], tensors: dict[s
 
 def no_integer_kernel(flow: NetworkFlow) -> FloatMarks:
     """Has no integer kernel."""
+    # to divide by a constant is to multiply by another one
     return _nodes(
-        node for node in flow.nodes if node.op not in INTEGER_OPERATORS or node.domain not in ("", "ai.onnx")
+        node
+        for node in flow.nodes
+        if node.op not in INTEGER_OPERATORS
+        or node.domain not in ("", "ai.onnx")
+        or (node.op == "Div" and not flow.is_weight(node.inputs[1]))
     )
 
 

@@ -39,6 +39,7 @@ INTEGER_OPERATORS: dict[str, IntegerOperator] = {
     "Conv": _LAYER,
     "ConvTranspose": _LAYER,
     "DepthToSpace": _MOVES,
+    "Div": _ELEMENTWISE,  # by a constant only, as `float_rules` sees to
     "Elu": _LOOKUP,
     "Expand": _MOVES,
     "Flatten": _MOVES,

@@ -85,11 +85,13 @@ class PrecisionPlan:
 
 @dataclass(frozen=True)
 class TensorRange:
-    """What calibration saw of one activation over all frames."""
+    """What calibration saw of one activation over all frames: the range to cover, and the extremes."""
 
     tensor: str
     low: float
     high: float
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True)
@@ -102,16 +104,16 @@ class Calibration:
     ranges: tuple[TensorRange, ...]
 
 
-HELPER_SUFFIXES = ("::float", "::codes", "::rounded", "::scale", "::zero_point")
+HELPER_SUFFIXES = ("::float", "::codes", "::scale", "::zero_point", "::rounded", "::rounded16")
 """How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its
 name:
 
     t             the value that its readers see: for an int8 tensor (codes - zero point) * scale
     t::float      what the operator gave, before it was rounded to codes
     t::codes      the integers that the chip stores
-    t::rounded    the same as `t` of an int8 tensor, where `t` itself has to stay float: an input of the
-    graph, or a
-                  float tensor that an int8 node reads
+    t::rounded    the same as `t` of an int8 tensor, where `t` itself holds more: an input of the graph, or a
+                  float or int16 tensor that a node on 8-bit activations reads
+    t::rounded16  the same in 16 bits
 """
 
 

@@ -87,7 +87,7 @@ STAGES: dict[str, Stage] = {
     "quantize": Stage(
         "quantize",
         "Calibrate, and emit QDQ ONNX.",
-        version=2,
+        version=3,
         reads=("split", "precision"),
         section="quantize",
         data="calibration",

@@ -59,7 +59,10 @@ def calibrate(
             "give at least one clip with one frame",
         )
     seen = {name: observer for name, observer in observers.items() if observer.count}
-    ranges = (TensorRange(name, *_range(observer, percents[name])) for name, observer in seen.items())
+    ranges = (
+        TensorRange(name, *_range(observer, percents[name]), observer.low, observer.high)
+        for name, observer in seen.items()
+    )
     return Calibration(partition.network, frames, f"{len(names)} clips", tuple(ranges))
 
 

@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from deploykit.analysis.affine import (
-    Affine,
-    Array,
-    CodeType,
-    affine_for_range,
-    bias_codes,
-    weight_codes,
-)
+from deploykit.analysis.affine import Affine, Array, affine_for_range, bias_codes, code_type
 from deploykit.artifacts.precision import Scheme
-from deploykit.core.graph.index import node_reads
+from deploykit.core.dtypes import numpy_dtype
+from deploykit.core.graph.index import node_id, node_reads
 from deploykit.core.graph.ir_version import lowest_ir_version
 from deploykit.core.graph.model import OnnxModel
-from deploykit.stages.quantize.placement import Operands, Placement, operands_of
+from deploykit.stages.quantize.layers import Layer, Parameters, WeightUse
+from deploykit.stages.quantize.operands import Operands, operands_of
+from deploykit.stages.quantize.placement import Placement
 from deploykit.stages.quantize.prepare import PreparedSegment
-from deploykit.stages.quantize.weights import WeightUse, bias_fits, bias_scales, weight_use
+from deploykit.stages.quantize.weights import RoundedWeight, bias_scales
 
 
 class Emitter:
     """Builds one segment's quantized graph; see `artifacts.precision` for the tensors' names.
 
-    A rounded tensor `t` that is stored as int8 is written as `t::float` -> `t::codes` -> `t`; where `t` has
-    to stay (an input of the graph, or a tensor stored as float), its int8 readers take `t::rounded`
-    instead.
+    A rounded tensor `t` that is stored in integers is written as `t::float` -> `t::codes` -> `t`; where `t`
+    has to stay (an input of the graph, a tensor stored as float), and for readers on fewer bits, there is
+    `t::rounded` beside it.
     """
 
     def __init__(
         self,
         segment: PreparedSegment,
         placement: Placement,
-        parameters: Mapping[str, Affine],
-        scales: Mapping[WeightUse, Array],
+        parameters: Parameters,
+        layers: Sequence[Layer],
+        weights: Mapping[WeightUse, RoundedWeight],
+        corrections: Mapping[str, Array],
         schemes: Mapping[str, Scheme],
         *,
-        activation_type: CodeType,
-        per_channel: bool,
+        activation_type: Literal["int8", "uint8"],
     ) -> None:
         self._segment = segment
         self._placement = placement
         self._parameters = parameters
-        self._scales = scales
+        self._layers = {layer.id: layer for layer in layers}
+        self._layer_of_bias = {layer.bias[0].output[0]: layer for layer in layers if layer.bias is not None}
+        self._weights = weights
+        self._corrections = corrections
         self._schemes = schemes
         self._activation_type = activation_type
-        self._per_channel = per_channel
         graph = segment.model.proto.graph
         self._inputs = {value.name for value in graph.input}
         self._taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(
@@ -58,15 +58,15 @@ class Emitter:
         self._node_names = {node.name for node in graph.node}
         self._nodes: list[NodeProto] = []
         self._new_weights: dict[str, TensorProto] = {}
-        self._dequantized: dict[tuple[str, object], str] = {}
+        self._dequantized: dict[tuple[object, object], str] = {}
 
     def model(self) -> OnnxModel:
         """Give the quantized segment; inputs and outputs keep their names and types."""
         result = self._segment.model.copy()
         graph = result.proto.graph
         for value in graph.input:
-            if value.name in self._placement.rounded:
-                self._round(value.name, value.name, f"{value.name}::rounded")
+            for bits in self._placement.widths.get(value.name, ()):
+                self._round(value.name, value.name, _rounded_name(value.name, bits), bits)
         for node in self._segment.nodes:
             self._emit(node)
         del graph.node[:]
@@ -89,53 +89,80 @@ class Emitter:
         for at, name in enumerate(source.input):
             if operands is None or at not in operands.activations:
                 node.input[at] = self._float_view(node.input[at], name)
-        rounded = [name for name in node.output if name in self._placement.rounded]
         for at, name in enumerate(node.output):
-            if name in rounded and name in self._placement.stored:
+            if name in self._placement.stored:
                 node.output[at] = self._free(f"{name}::float")
         self._nodes.append(node)
         for at, name in enumerate(source.output):
-            if name in rounded:
-                stored = name in self._placement.stored
-                self._round(name, node.output[at], name if stored else f"{name}::rounded")
+            for bits in self._placement.widths.get(name, ()):
+                if self._placement.stored.get(name) == bits:
+                    self._round(name, node.output[at], name, bits)
+                else:
+                    self._round(name, name, _rounded_name(name, bits), bits)
 
     def _float_view(self, current: str, name: str) -> str:
-        """Give what a float node reads: an int8 input of the graph is rounded for it too, like a state."""
+        """Give what a float node reads: an integer input of the graph is rounded for it too, like a state."""
         both = name in self._inputs and name in self._placement.stored
-        return f"{name}::rounded" if both and current == name else current
+        return _rounded_name(name, self._placement.stored[name]) if both and current == name else current
 
     def _quantize_operands(self, source: NodeProto, node: NodeProto, operands: Operands) -> None:
         for at in operands.activations:
             name = source.input[at]
-            if name in self._placement.rounded:
-                own = name in self._placement.stored and name not in self._inputs
-                node.input[at] = name if own else f"{name}::rounded"
+            if name in self._placement.widths:
+                width = self._placement.width(name, operands.bits)
+                own = self._placement.stored.get(name) == width and name not in self._inputs
+                node.input[at] = name if own else _rounded_name(name, width)
+        bias_of = self._layer_of_bias.get(source.output[0])
         for at in operands.constants:
-            node.input[at] = self._constant(source.input[at])
-        for at in operands.weights:
-            use = weight_use(source, at, self._segment, per_channel=self._per_channel)
-            node.input[at] = self._weight(use)
-            if operands.bias is not None and bias_fits(source, operands.bias, self._segment):
-                node.input[operands.bias] = self._bias(source, operands.bias, self._scales[use])
+            if bias_of is None or bias_of.bias is None or bias_of.bias[1] != at:
+                node.input[at] = self._constant(source.input[at], operands.bits)
+        layer = self._layers.get(node_id(source))
+        if layer is not None:
+            node.input[list(source.input).index(layer.use.name)] = self._weight(layer.use)
+        if bias_of is not None and bias_of.bias is not None:
+            self._put_bias(node, bias_of, bias_of.bias[1])
 
-    def _round(self, name: str, source: str, target: str) -> None:
+    def _put_bias(self, node: NodeProto, layer: Layer, at: int) -> None:
+        """Give a layer its bias: int32 where its scale is known and the values fit, else float."""
+        there = at < len(node.input) and bool(node.input[at])
+        correction = self._corrections.get(layer.id)
+        if not there and correction is None:
+            return
+        values = layer.bias_values().astype(numpy.float64)
+        values = values if correction is None else values + correction
+        name = layer.bias[0].input[at] if there and layer.bias else f"{node.output[0]}::bias"
+        source = layer.source_scale(self._parameters, self._placement)
+        if layer.use.block is None and source is not None:
+            scales = bias_scales(self._weights[layer.use].scales, source, layer.channels)
+            if (numpy.abs(values) / scales < 2**31 - 1).all():
+                axis = None if scales.ndim == 0 else 0
+                stem = self._stem(name)
+                _set_input(node, at, self._dequantize(stem, bias_codes(values, scales), scales, axis))
+                return
+        if correction is not None:
+            _set_input(node, at, self._store(f"{name}::corrected", values.astype(numpy.float32)))
+
+    def _round(self, name: str, source: str, target: str, bits: int) -> None:
         """Add `source` -> codes -> `target` with the parameters of tensor `name`."""
-        affine = self._parameters[name]
-        codes = self._free(f"{name}::codes")
-        scale, zero_point = self._parameter_tensors(name, affine)
-        self._add("QuantizeLinear", [source, scale, zero_point], codes, f"{name}::quantize")
-        self._add("DequantizeLinear", [codes, scale, zero_point], target, f"{name}::dequantize")
+        first = self._placement.widths[name][0] == bits
+        stem = name if first else target
+        affine = self._parameters[name, bits]
+        codes = self._free(f"{stem}::codes")
+        scale, zero_point = self._parameter_tensors(stem, affine)
+        self._add("QuantizeLinear", [source, scale, zero_point], codes, f"{stem}::quantize")
+        self._add("DequantizeLinear", [codes, scale, zero_point], target, f"{stem}::dequantize")
 
     def _parameter_tensors(self, name: str, affine: Affine) -> tuple[str, str]:
         scale = self._store(f"{name}::scale", numpy.float32(affine.scale))
         return scale, self._store(f"{name}::zero_point", numpy.array(affine.zero_point, affine.dtype))
 
-    def _constant(self, name: str) -> str:
+    def _constant(self, name: str, bits: int) -> str:
         """Give a constant operand with the activations' type and one scale."""
-        key = (name, "constant")
+        key = (name, bits)
         if key not in self._dequantized:
             values = self._segment.array(name)
-            affine = affine_for_range(values.min(initial=0.0), values.max(initial=0.0), self._activation_type)
+            dtype = code_type(self._activation_type, bits)
+            affine = affine_for_range(values.min(initial=0.0), values.max(initial=0.0), dtype)
             stem = self._stem(name)
             codes = self._store(f"{stem}::codes", affine.codes(values))
             scale, zero_point = self._parameter_tensors(stem, affine)
@@ -145,35 +172,44 @@ class Emitter:
         return self._dequantized[key]
 
     def _weight(self, use: WeightUse) -> str:
-        key = (use.name, use.axis)
+        key = (use, "weight")
         if key not in self._dequantized:
+            weight = self._weights[use]
+            codes = weight.codes.astype(numpy_dtype(f"int{use.bits}"))
+            axis = None if weight.scales.ndim == 0 else use.axis
             stem = self._stem(use.name)
-            scales = self._scales[use]
-            codes = weight_codes(self._segment.array(use.name), scales, use.axis)
-            self._dequantized[key] = self._dequantize(stem, codes, scales, use.axis)
+            self._dequantized[key] = self._dequantize(stem, codes, weight.scales, axis, use.block)
         return self._dequantized[key]
 
-    def _bias(self, node: NodeProto, at: int, scales: Array) -> str:
-        values = self._segment.array(node.input[at])
-        own = bias_scales(scales, self._parameters[node.input[0]].scale, values.size)
-        stem = self._stem(node.input[at])
-        return self._dequantize(stem, bias_codes(values, own), own, None if own.ndim == 0 else 0)
-
-    def _dequantize(self, stem: str, codes: Array, scales: Array, axis: int | None) -> str:
+    def _dequantize(
+        self, stem: str, codes: Array, scales: Array, axis: int | None, block: int | None = None
+    ) -> str:
         names = [
             self._store(f"{stem}::codes", codes),
             self._store(f"{stem}::scale", scales),
             self._store(f"{stem}::zero_point", numpy.zeros(scales.shape, codes.dtype)),
         ]
-        return self._add("DequantizeLinear", names, f"{stem}::rounded", f"{stem}::dequantize", axis=axis)
+        output, name = f"{stem}::rounded", f"{stem}::dequantize"
+        return self._add("DequantizeLinear", names, output, name, axis=axis, block=block)
 
-    def _add(self, op: str, inputs: list[str], output: str, name: str, *, axis: int | None = None) -> str:
+    def _add(
+        self,
+        op: str,
+        inputs: list[str],
+        output: str,
+        name: str,
+        *,
+        axis: int | None = None,
+        block: int | None = None,
+    ) -> str:
         while name in self._node_names:
             name += "_"
         self._node_names.add(name)
         node = helper.make_node(op, inputs, [output], name=name)
         if axis is not None:
             node.attribute.append(helper.make_attribute("axis", axis))
+        if block is not None:
+            node.attribute.append(helper.make_attribute("block_size", block))
         self._nodes.append(node)
         self._taken.add(output)
         return output
@@ -196,3 +232,12 @@ class Emitter:
             name += "_"
         self._taken.add(name)
         return name
+
+
+def _rounded_name(name: str, bits: int) -> str:
+    return f"{name}::rounded" if bits == 8 else f"{name}::rounded{bits}"
+
+
+def _set_input(node: NodeProto, at: int, name: str) -> None:
+    node.input.extend([""] * (at + 1 - len(node.input)))
+    node.input[at] = name

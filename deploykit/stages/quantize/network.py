@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
-from deploykit.analysis.affine import Affine, CodeType, affine_for_range
+from deploykit.analysis.affine import Affine, affine_for_range, code_type
 from deploykit.analysis.flow import NetworkFlow
 from deploykit.analysis.peaks import peak_tensors
 from deploykit.analysis.summary import summarise
@@ -17,12 +18,15 @@ from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.runtime import open_session
 from deploykit.core.workspace import Workspace
+from deploykit.stages.quantize.bias import bias_corrections
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
+from deploykit.stages.quantize.layers import find_layers
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement, place
 from deploykit.stages.quantize.prepare import PreparedSegment, prepare
-from deploykit.stages.quantize.weights import weight_scales
+from deploykit.stages.quantize.statistics import input_statistics
+from deploykit.stages.quantize.weights import round_weights
 from deploykit.tasks.protocol import Clip
 
 CONCAT_RANGE_RATIO = 20.0
@@ -42,24 +46,38 @@ def quantize_network(
         raise input_error(
             "quantize.percentile", f"{params.percentile:g} is no share above 50 and up to 100", "try 99.999"
         )
-    prepared = prepare(partition, workspace)
+    prepared = prepare(partition, plan, workspace)
     placement = place(partition, plan, prepared)
-    wanted = [name for name in placement.rounded if name not in placement.fixed_ranges]
+    wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
     percent = params.percentile if params.calibration == "percentile" else 100.0
     whole = peak_tensors(NetworkFlow(partition))
     calibration = calibrate(partition, wanted, clips, percent=percent, whole=whole, workspace=workspace)
     parameters = shared_parameters(placement, calibration, params.activation_type)
     schemes = plan.scheme_of()
-    scales = weight_scales(prepared, schemes, parameters, per_channel=params.per_channel)
+    layers = find_layers(prepared, schemes, plan.granularity_of(), per_channel=params.per_channel)
+    statistics = {}
+    if params.bias_correction or params.rounding == "gptq" or params.weight_scales == "mse":
+        statistics = input_statistics(
+            partition,
+            layers,
+            clips,
+            parameters,
+            placement,
+            with_gram=params.rounding == "gptq",
+            workspace=workspace,
+        )
+    weights = round_weights(layers, statistics, parameters, placement, params=params)
+    corrections = bias_corrections(layers, weights, statistics) if params.bias_correction else {}
     models = [
         Emitter(
             segment,
             placement,
             parameters,
-            scales,
+            [layer for layer in layers if layer.segment is segment],
+            weights,
+            corrections,
             schemes,
             activation_type=params.activation_type,
-            per_channel=params.per_channel,
         ).model()
         for segment in prepared
     ]
@@ -74,17 +92,24 @@ def quantize_network(
 
 
 def shared_parameters(
-    placement: Placement, calibration: Calibration, activation_type: CodeType
-) -> dict[str, Affine]:
-    """Give each rounded tensor's scale and zero point: those of the joint range of its group."""
-    ranges = {seen.tensor: (seen.low, seen.high) for seen in calibration.ranges} | placement.fixed_ranges
+    placement: Placement, calibration: Calibration, activation_type: Literal["int8", "uint8"]
+) -> dict[tuple[str, int], Affine]:
+    """Give each rounded tensor's scale and zero point at each width: those of the joint range of its group.
+
+    16 bits have codes to spare, so that they cover all that was seen.
+    """
+    ranges = {
+        8: {seen.tensor: (seen.low, seen.high) for seen in calibration.ranges} | placement.fixed_ranges,
+        16: {seen.tensor: (seen.lowest, seen.highest) for seen in calibration.ranges}
+        | placement.fixed_ranges,
+    }
     found = {}
     for group in placement.groups:
-        known = [ranges[name] for name in group if name in ranges] or [(0.0, 0.0)]
-        affine = affine_for_range(
-            min(low for low, _ in known), max(high for _, high in known), activation_type
-        )
-        found.update(dict.fromkeys(group, affine))
+        for bits in dict.fromkeys(bits for name in group for bits in placement.widths[name]):
+            known = [ranges[bits][name] for name in group if name in ranges[bits]] or [(0.0, 0.0)]
+            low, high = min(low for low, _ in known), max(high for _, high in known)
+            affine = affine_for_range(low, high, code_type(activation_type, bits))
+            found.update({(name, bits): affine for name in group if bits in placement.widths[name]})
     return found
 
 
@@ -126,7 +151,7 @@ def _notices(partition: Partition, placement: Placement, calibration: Calibratio
     for segment in partition.segments:
         for node in segment.graph.nodes:
             known = {name: widths[name] for name in node.inputs if widths.get(name)}
-            if node.op != "Concat" or len(known) < 2 or not placement.stored.issuperset(node.outputs):
+            if node.op != "Concat" or len(known) < 2 or node.outputs[0] not in placement.stored:
                 continue
             narrow, wide = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
             if known[wide] > CONCAT_RANGE_RATIO * known[narrow]:

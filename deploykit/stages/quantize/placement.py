@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from onnx import NodeProto, helper
+from onnx import helper
 
+from deploykit.analysis.flow import NetworkFlow
 from deploykit.analysis.integer_operators import (
     ACTIVATIONS,
     FUSES_WITH_ACTIVATION,
@@ -14,90 +15,71 @@ from deploykit.analysis.integer_operators import (
     IntegerOperator,
     shares_scale,
 )
+from deploykit.analysis.pointwise import inside_pointwise
 from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import PrecisionPlan, Scheme
+from deploykit.artifacts.precision import PrecisionPlan, Scheme, is_integer
 from deploykit.core.graph.index import node_id, node_reads
+from deploykit.stages.quantize.operands import bias_adds, operands_of
 from deploykit.stages.quantize.prepare import PreparedSegment
 
 
 @dataclass(frozen=True)
-class Operands:
-    """The inputs of an int8 node that hold codes, by position: activations, constants, weight and bias."""
-
-    activations: tuple[int, ...]
-    constants: tuple[int, ...]
-    weights: tuple[int, ...]
-    bias: int | None
-
-
-@dataclass(frozen=True)
 class Placement:
-    """What is rounded. `rounded` is in execution order; `groups` are tensors with one scale and zero point.
+    """What is rounded, and to how many bits. `groups` are tensors with one scale for each width.
 
-    `stored` tensors are int8 wherever they lie: who writes one rounds it, and all read the same. The other
-    rounded tensors stay float, and their int8 readers round for themselves.
+    `stored` tensors hold integers of that many bits wherever they lie: who writes one rounds it, and its
+    readers take it, but for those that work on fewer bits. These round for themselves, as do the readers of
+    tensors that stay float. `widths` has all widths of each rounded tensor in execution order, its stored
+    one first.
     """
 
-    rounded: tuple[str, ...]
-    stored: frozenset[str]
+    widths: dict[str, tuple[int, ...]]
+    stored: dict[str, int]
     groups: tuple[tuple[str, ...], ...]
     fixed_ranges: dict[str, tuple[float, float]]
+
+    def width(self, name: str, bits: int) -> int:
+        """Give the width in which a node on `bits`-bit activations reads a rounded tensor."""
+        return min(bits, self.stored.get(name, bits))
 
 
 def place(partition: Partition, plan: PrecisionPlan, prepared: Sequence[PreparedSegment]) -> Placement:
     """Decide where values are rounded, from the plan's schemes and storage types."""
     schemes = plan.scheme_of()
-    stored_types = {tensor.tensor: tensor.dtype for tensor in plan.tensors}
-    fused = set(_fused(partition, prepared, schemes))
-    stored = frozenset(name for name, dtype in stored_types.items() if dtype == "int8") - fused
-    read: set[str] = set()
+    unrounded = {*_fused(partition, prepared, schemes), *inside_pointwise(NetworkFlow(partition), schemes)}
+    integers = {f"int{bits}": bits for bits in (8, 16)}
+    stored = {
+        tensor.tensor: integers[tensor.dtype]
+        for tensor in plan.tensors
+        if tensor.dtype in integers and tensor.tensor not in unrounded
+    }
+    read: dict[str, set[int]] = {}
     fixed: dict[str, tuple[float, float]] = {}
     for segment in prepared:
         for node in segment.nodes:
             operands = operands_of(node, segment, schemes)
             if operands is None:
                 continue
-            read.update(node.input[at] for at in operands.activations)
+            for at in operands.activations:
+                name = node.input[at]
+                read.setdefault(name, set()).add(min(operands.bits, stored.get(name, operands.bits)))
             known_range = INTEGER_OPERATORS.get(node.op_type, IntegerOperator()).output_range
             if known_range is not None:
                 fixed[node.output[0]] = known_range
     made = (name for segment in prepared for node in segment.nodes for name in node.output if name)
-    activations = dict.fromkeys((*partition.inputs, *made))
-    rounded = tuple(name for name in activations if (name in stored or name in read) and name not in fused)
-    groups = _groups(partition, prepared, schemes, rounded)
-    return Placement(rounded, stored & frozenset(rounded), groups, fixed)
-
-
-def operands_of(node: NodeProto, segment: PreparedSegment, schemes: Mapping[str, Scheme]) -> Operands | None:
-    """Give what an int8 node reads as codes; None for other nodes."""
-    if schemes.get(node_id(node)) != "w8a8":
-        return None
-    operator = INTEGER_OPERATORS.get(node.op_type, IntegerOperator(data=()))
-    weight = operator.weight
-    data = list(operator.data or range(len(node.input)))
-    if weight is not None and not segment.is_weight(node.input[weight]):
-        data.append(weight)  # a layer whose weights are computed at run time
-        weight = None
-    numbers = [at for at in data if at < len(node.input) and segment.is_float(node.input[at])]
-    constants = [at for at in numbers if segment.is_weight(node.input[at])]
-    learned = [] if weight is None else [weight]
-    if node.op_type in ("MatMul", "PRelu"):
-        learned, constants = constants, []
-    bias = operator.bias
-    if bias is None or len(node.input) <= bias or not segment.is_weight(node.input[bias]):
-        bias = None
-    return Operands(
-        tuple(at for at in numbers if not segment.is_weight(node.input[at])),
-        tuple(constants),
-        tuple(learned),
-        bias,
-    )
+    widths = {}
+    for name in dict.fromkeys((*partition.inputs, *made)):
+        found = dict.fromkeys((*([stored[name]] if name in stored else []), *sorted(read.get(name, ()))))
+        if found and name not in unrounded:
+            widths[name] = tuple(found)
+    groups = _groups(partition, prepared, schemes, tuple(widths))
+    return Placement(widths, {name: bits for name, bits in stored.items() if name in widths}, groups, fixed)
 
 
 def _fused(
     partition: Partition, prepared: Sequence[PreparedSegment], schemes: Mapping[str, Scheme]
 ) -> Iterator[str]:
-    """Give the tensors between a layer and its Relu or Clip: the chip applies the bounds before it rounds."""
+    """Give what a chip never rounds: between a layer and its Relu or Clip, between a MatMul and its bias."""
     outside = set(partition.outputs)
     for segment in prepared:
         joints = outside | {value.name for value in segment.model.proto.graph.output}
@@ -113,11 +95,12 @@ def _fused(
                 node.op_type in ACTIVATIONS
                 and above is not None
                 and above.op_type in FUSES_WITH_ACTIVATION
-                and schemes.get(node_id(node)) == schemes.get(node_id(above)) == "w8a8"
+                and all(is_integer(schemes.get(node_id(each), "float32")) for each in (node, above))
                 and counts[name] == 1
                 and name not in joints
             ):
                 yield name
+        yield from bias_adds(segment, schemes)
 
 
 def _groups(
@@ -148,7 +131,7 @@ def _links(
 ) -> Iterator[tuple[str, str]]:
     for segment in prepared:
         for node in segment.nodes:
-            if schemes.get(node_id(node)) != "w8a8":
+            if not is_integer(schemes.get(node_id(node), "float32")):
                 continue
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name == "mode"}
             mode = attributes.get("mode", b"")

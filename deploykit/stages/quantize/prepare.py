@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import NodeProto, TensorProto
 
 from deploykit.artifacts.model import Partition, Segment
+from deploykit.artifacts.precision import PrecisionPlan, is_integer
 from deploykit.core.errors import input_error
 from deploykit.core.graph.model import OnnxModel, load_model
 from deploykit.core.graph.normalise import normalise
+from deploykit.core.graph.opset import with_opset
 from deploykit.core.store import Reader
 
-LOWEST_OPSET = 13
+CHANNEL_OPSET = 13
 """The first opset in which DequantizeLinear has an axis."""
 
 TARGET_OPSET = 17
-"""What older segments are raised to."""
+"""What segments are raised to that are older than `CHANNEL_OPSET`."""
 
-INLINE_LIMIT_BYTES = 1 << 30
+NARROW_OPSET = 21
+"""The first opset with int4, int16 and blocks in QuantizeLinear and DequantizeLinear."""
 
 
 @dataclass(frozen=True)
@@ -51,42 +55,41 @@ class PreparedSegment:
         """Say whether a name is an initializer or an activation of real numbers."""
         return self.is_weight(name) or name in self.float_tensors
 
+    def count(self, name: str) -> int:
+        """Give how many values an initializer has."""
+        return math.prod(self.weights[name].dims)
+
     def array(self, name: str) -> NDArray[Any]:
         """Give an initializer's values."""
         return self.model.array(self.weights[name])
 
 
-def prepare(partition: Partition, reader: Reader) -> tuple[PreparedSegment, ...]:
-    """Load all segments, raised to an opset with per-channel scales where theirs is older."""
+def prepare(partition: Partition, plan: PrecisionPlan, reader: Reader) -> tuple[PreparedSegment, ...]:
+    """Load all segments, raised to an opset that can hold the plan's types where theirs is older."""
     floats = frozenset(
         name for name, info in partition.tensor.items() if info.dtype == "float" and not info.is_weight
     )
-    return tuple(_prepare(segment, reader, floats) for segment in partition.segments)
+    return tuple(_prepare(segment, reader, floats, _opset(plan)) for segment in partition.segments)
 
 
-def _prepare(segment: Segment, reader: Reader, floats: Collection[str]) -> PreparedSegment:
+def _opset(plan: PrecisionPlan) -> int:
+    """Give the lowest opset that has the plan's types."""
+    wide = any(is_integer(node.scheme) and node.scheme != "w8a8" for node in plan.nodes)
+    blocks = any(isinstance(granularity, int) for granularity in plan.granularity_of().values())
+    return NARROW_OPSET if wide or blocks else CHANNEL_OPSET
+
+
+def _prepare(segment: Segment, reader: Reader, floats: Collection[str], lowest: int) -> PreparedSegment:
     model = load_model(reader.folder(segment.files) / segment.files[0].name)
-    if model.opset < LOWEST_OPSET:
-        model = _raised(model, segment.name)
+    if model.opset < lowest:
+        model = _raised(model, segment.name, max(lowest, TARGET_OPSET))
     return PreparedSegment(segment, normalise(model), frozenset(floats))
 
 
-def _raised(model: OnnxModel, segment: str) -> OnnxModel:
-    """Convert to `TARGET_OPSET`: operators are rewritten, values stay."""
-    import onnx.version_converter
-
-    where = f"segment {segment!r}"
-    proto = model.inlined(INLINE_LIMIT_BYTES)
-    if proto is None:
-        raise input_error(
-            where, f"opset {model.opset} is too old to quantize, and it is too large to raise here"
-        )
-    try:
-        raised: ModelProto = onnx.version_converter.convert_version(proto, TARGET_OPSET)
-    except Exception as error:  # the converter raises whatever its C++ side throws
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        fix = f"export the model with opset {TARGET_OPSET} or newer"
-        raise input_error(
-            where, f"opset {model.opset} cannot be raised to {TARGET_OPSET}: {reason}", fix
-        ) from error
-    return OnnxModel(raised, model.name, {}, model.notices)
+def _raised(model: OnnxModel, segment: str, target: int) -> OnnxModel:
+    """Convert to opset `target`: operators are rewritten, values stay."""
+    raised = with_opset(model, target)
+    if isinstance(raised, str):
+        what = f"opset {model.opset} cannot be raised to {target}, which the plan's types need: {raised}"
+        raise input_error(f"segment {segment!r}", what, f"export the model with opset {target} or newer")
+    return raised

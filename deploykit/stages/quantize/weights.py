@@ -1,108 +1,93 @@
-"""Scales of all weights of a network, so that a weight has the same codes wherever it is used."""
+"""Integer weights of all layers of a network, so that a weight has the same codes wherever it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
-from onnx import NodeProto, helper
 
-from deploykit.analysis.affine import Affine, Array, channel_scales, scales_that_hold
-from deploykit.analysis.integer_operators import weight_axis
-from deploykit.artifacts.precision import Scheme
-from deploykit.stages.quantize.placement import operands_of
-from deploykit.stages.quantize.prepare import PreparedSegment
+from deploykit.analysis.affine import Array, scales_that_hold
+from deploykit.analysis.rounding.gptq import gptq_codes
+from deploykit.analysis.rounding.grid import Grid, largest_scales, searched_scales
+from deploykit.stages.quantize.layers import Layer, Parameters, WeightUse
+from deploykit.stages.quantize.params import QuantizeParams
+from deploykit.stages.quantize.placement import Placement
+from deploykit.stages.quantize.statistics import InputStatistics
 
 
 @dataclass(frozen=True)
-class WeightUse:
-    """A weight and the axis along which its channels have scales of their own."""
+class RoundedWeight:
+    """A weight as integers: codes in its own layout, scales in that of DequantizeLinear."""
 
-    name: str
-    axis: int | None
-
-
-def weight_use(node: NodeProto, at: int, segment: PreparedSegment, *, per_channel: bool) -> WeightUse:
-    """Say how a node uses the weight that is its input `at`."""
-    name = node.input[at]
-    if not per_channel or at == 0:
-        return WeightUse(name, None)
-    shape = tuple(segment.weights[name].dims)
-    axis = weight_axis(
-        node.op_type, shape, group=_attribute(node, "group", 1), trans_b=_attribute(node, "transB", 0)
-    )
-    return WeightUse(name, axis)
+    codes: Array
+    scales: Array
+    values: Array
+    """What the codes stand for, as a matrix [groups, rows, columns]."""
 
 
-def weight_scales(
-    prepared: Iterable[PreparedSegment],
-    schemes: Mapping[str, Scheme],
-    parameters: Mapping[str, Affine],
+def round_weights(
+    layers: Sequence[Layer],
+    statistics: Mapping[WeightUse, InputStatistics],
+    parameters: Parameters,
+    placement: Placement,
     *,
-    per_channel: bool,
-) -> dict[WeightUse, Array]:
-    """Give the scales of each weight, large enough for the biases of all layers that use it."""
-    found: dict[WeightUse, Array] = {}
-    for segment in prepared:
-        for node in segment.nodes:
-            operands = operands_of(node, segment, schemes)
-            for at in operands.weights if operands else ():
-                use = weight_use(node, at, segment, per_channel=per_channel)
-                scales = found.get(use)
-                if scales is None:
-                    scales = channel_scales(segment.array(use.name), use.axis)
-                if operands is not None and operands.bias is not None:
-                    scales = _holding_bias(scales, node, operands.bias, segment, parameters, use)
-                found[use] = scales
-    return found
+    params: QuantizeParams,
+) -> dict[WeightUse, RoundedWeight]:
+    """Round each weight once, with the inputs of all layers that use it, and room for all their biases."""
+    users: dict[WeightUse, list[Layer]] = {}
+    for layer in layers:
+        users.setdefault(layer.use, []).append(layer)
+    return {
+        use: _rounded(use, group, statistics.get(use), parameters, placement, params)
+        for use, group in users.items()
+    }
 
 
-def _holding_bias(
-    scales: Array,
-    node: NodeProto,
-    bias: int,
-    segment: PreparedSegment,
-    parameters: Mapping[str, Affine],
+def _rounded(
     use: WeightUse,
-) -> Array:
-    if not bias_fits(node, bias, segment):
+    users: Sequence[Layer],
+    seen: InputStatistics | None,
+    parameters: Parameters,
+    placement: Placement,
+    params: QuantizeParams,
+) -> RoundedWeight:
+    weights = use.form.matrix(users[0].segment.array(use.name).astype(numpy.float64))
+    grid = Grid(use.bits, use.form.blocks(use.block))
+    importance = None if seen is None else seen.power
+    if params.weight_scales == "mse":
+        scales = searched_scales(weights, grid, importance)
+    else:
+        scales = largest_scales(weights, grid)
+    if use.form.axis is None:
+        scales = numpy.full_like(scales, scales.max())
+    if use.block is None:
+        for layer in users:
+            scales = _holding_bias(scales, layer, parameters, placement)
+    if params.rounding == "gptq" and seen is not None and seen.gram is not None:
+        codes = gptq_codes(weights, scales, seen.gram, grid, samples=seen.samples)
+    else:
+        codes = grid.codes(weights, scales)
+    shaped = use.form.block_scales(scales) if use.block is not None else scales.reshape(-1)
+    if use.block is None and use.form.axis is None:
+        shaped = numpy.asarray(scales.reshape(-1)[0])
+    return RoundedWeight(use.form.unfold(codes), shaped, grid.values(codes, scales))
+
+
+def _holding_bias(scales: Array, layer: Layer, parameters: Parameters, placement: Placement) -> Array:
+    """Raise scales until the bias fits 32 bits; a bias on 16-bit activations that doesn't fit stays float."""
+    source = layer.source_scale(parameters, placement)
+    if layer.bias is None or source is None or layer.operands.bits != 8:
         return scales
-    needed = scales_that_hold(segment.array(node.input[bias]).reshape(-1), parameters[node.input[0]].scale)
-    per_weight = needed.max(initial=0.0) if use.axis is None else _by_weight_channel(needed, scales.size)
-    return numpy.maximum(scales, per_weight).astype(numpy.float32)
-
-
-def _by_weight_channel(values: Array, channels: int) -> Array:
-    """Fold values of output channels onto the weight's channels (a grouped ConvTranspose repeats them)."""
-    return numpy.asarray(values.reshape(-1, channels).max(axis=0))
-
-
-def bias_fits(node: NodeProto, bias: int, segment: PreparedSegment) -> bool:
-    """Say whether a bias is one value a channel that is added as it is, so that it can become int32 codes."""
-    dims = segment.weights[node.input[bias]].dims
-    scaled = any(a.name in ("alpha", "beta") and helper.get_attribute_value(a) != 1.0 for a in node.attribute)
-    channels = _channels(node, segment)
-    return len(dims) == 1 and dims[0] == channels and not scaled
+    needed = scales_that_hold(layer.bias_values(), source)
+    if layer.use.form.axis is None:
+        return numpy.asarray(numpy.maximum(scales, needed.max(initial=0.0)), numpy.float32)
+    # a grouped ConvTranspose has more output channels than its weight has scales
+    folded = needed.reshape(-1, scales.size).max(axis=0).reshape(scales.shape)
+    return numpy.asarray(numpy.maximum(scales, folded), numpy.float32)
 
 
 def bias_scales(scales: Array, activation_scale: float, channels: int) -> Array:
     """Give the scale of each output channel's bias: activation scale x weight scale, in float32."""
     repeated = scales if scales.ndim == 0 else numpy.tile(scales, channels // scales.size)
     return (numpy.float32(activation_scale) * repeated).astype(numpy.float32)
-
-
-def _channels(node: NodeProto, segment: PreparedSegment) -> int:
-    """Give the number of a layer's output channels; -1 where its weight is no initializer."""
-    weight = segment.weights.get(node.input[1])
-    if weight is None:
-        return -1
-    if node.op_type == "ConvTranspose":
-        return int(weight.dims[1]) * _attribute(node, "group", 1)
-    if node.op_type == "Gemm":
-        return int(weight.dims[0 if _attribute(node, "transB", 0) else 1])
-    return int(weight.dims[0])
-
-
-def _attribute(node: NodeProto, name: str, default: int) -> int:
-    return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), default)

@@ -54,6 +54,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any], tuple[Array, ...]]] = {
     "ConvTranspose depthwise": (M, {"group": 8}, (floats(8, 1, 2, 2), floats(8))),
     "ConvTranspose depthwise, two each": (M, {"group": 8}, (floats(8, 2, 2, 2), floats(16))),
     "DepthToSpace": (M, {"blocksize": 2}, ()),
+    "Div": (M, {}, (number(3.0),)),
     "Elu": (M, {}, ()),
     "Expand": (M, {}, (integers(2, 8, 6, 10),)),
     "Flatten": (M, {}, ()),
