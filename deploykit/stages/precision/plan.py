@@ -1,0 +1,212 @@
+"""From rules, the user's wishes and a policy to a scheme for each node."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from deploykit.analysis.float_rules import FLOAT_RULES
+from deploykit.analysis.flow import NetworkFlow, all_nodes
+from deploykit.analysis.layer_units import Unit, joined_units, layer_units
+from deploykit.analysis.storage_types import storage_types
+from deploykit.artifacts.costs import CostReport, NodeCost
+from deploykit.artifacts.model import Partition
+from deploykit.artifacts.precision import (
+    ACTIVATION_BITS,
+    Granularity,
+    NodePrecision,
+    PrecisionPlan,
+    Scheme,
+    default_granularity,
+    is_integer,
+)
+from deploykit.core.errors import Fault, InputError
+from deploykit.core.profile import ChipProfile
+from deploykit.stages.precision.allowed import (
+    MEANT,
+    Offer,
+    allowed_schemes,
+    exceptions_by_node,
+    offer_of,
+)
+from deploykit.stages.precision.params import PrecisionParams, SchemeException
+from deploykit.stages.precision.policies import Pick, policy_of
+
+Planned = tuple[Scheme, str]
+"""A node's scheme and its reason."""
+
+
+def plan_precision(
+    partition: Partition, costs: CostReport, *, profile: ChipProfile, params: PrecisionParams
+) -> PrecisionPlan:
+    """Give each node a scheme that its engine has: the user's, a rule's, or the policy's.
+
+    Raises:
+        InputError: patterns that match no segment and no node; schemes that the chip lacks where the user
+            allows only these; layers that share a scale and may not have one width.
+    """
+    flow = NetworkFlow(partition)
+    node_costs = {cost.node: cost for cost in costs.nodes}
+    marks = [(rule.__doc__ or "", rule(flow)) for rule in FLOAT_RULES]
+    ruled = {node: doc.splitlines()[0] for doc, found in reversed(marks) for node in found.nodes}
+    nodes = [node for segment in partition.segments for node in all_nodes(segment.graph)]
+    offers = {node.id: offer_of(node, node_costs.get(node.id), profile) for node in nodes}
+    asked = exceptions_by_node(flow, params)
+    allowed = allowed_schemes(flow, offers, params)
+    planned = _fixed(flow, offers, asked, ruled)
+    free = [node.id for node in flow.nodes if node.id not in planned]
+    if params.policy == "plain":
+        planned |= {node: _default(offers[node], allowed[node], params) for node in free}
+    else:
+        units = layer_units(flow, [node for node in free if any(map(is_integer, allowed[node]))])
+        pick = policy_of(profile, params)
+        planned |= _by_policy(joined_units(flow, units), node_costs, allowed, pick)
+        planned |= {node: _float(offers[node], allowed[node]) for node in free if node not in planned}
+    schemes = {node: scheme for node, (scheme, _) in planned.items()}
+    float_tensors = [
+        name for _, found in marks for name, owner in found.tensors.items() if not is_integer(schemes[owner])
+    ]
+    found = tuple(
+        NodePrecision(node.id, *planned[node.id], _granularity(profile, offers[node.id], schemes[node.id]))
+        for node in nodes
+    )
+    tensors = storage_types(flow, schemes, float_tensors)
+    return PrecisionPlan(partition.network, found, tensors, _notices(partition, asked, schemes))
+
+
+def _fixed(
+    flow: NetworkFlow,
+    offers: Mapping[str, Offer],
+    asked: Mapping[str, SchemeException],
+    ruled: Mapping[str, str],
+) -> dict[str, Planned]:
+    """Give the nodes whose scheme no policy decides: asked for, ruled, or inside a subgraph."""
+    found: dict[str, Planned] = {}
+    top = {node.id for node in flow.nodes}
+    for node, offer in offers.items():
+        if node not in top:
+            found[node] = offer.best_float, "Stands inside a subgraph."
+        elif node in asked:
+            exception = asked[node]
+            found[node] = _offered(
+                offer, exception.scheme, f"Asked for by the exception {exception.match!r}."
+            )
+        elif node in ruled:
+            found[node] = offer.best_float, ruled[node]
+    return found
+
+
+def _default(offer: Offer, allowed: Sequence[Scheme], params: PrecisionParams) -> Planned:
+    wanted = MEANT.get(params.scheme, (params.scheme,))
+    if tuple(allowed) != offer.schemes and not set(wanted).intersection(allowed):
+        return allowed[0], f"Allowed here: {', '.join(allowed)}."
+    return _offered(offer, params.scheme, f"The default scheme is {params.scheme}.")
+
+
+def _offered(offer: Offer, wanted: str, reason: str) -> Planned:
+    """Turn a wish into what the node's engine has."""
+    if wanted == "float":
+        return offer.best_float, reason
+    for scheme in offer.schemes:
+        if scheme == wanted:
+            return scheme, reason
+    lacks = f"The engine {offer.engine} has no {wanted}"
+    return offer.best_float, f"{lacks} (wanted: {reason.rstrip('.').lower()})."
+
+
+def _float(offer: Offer, allowed: Sequence[Scheme]) -> Planned:
+    scheme = next((scheme for scheme in allowed if not is_integer(scheme)), offer.best_float)
+    return scheme, f"The engine {offer.engine} has no integers that are allowed here."
+
+
+def _by_policy(
+    groups: Collection[tuple[Unit, ...]],
+    costs: Mapping[str, NodeCost],
+    allowed: Mapping[str, Sequence[Scheme]],
+    pick: Pick,
+) -> dict[str, Planned]:
+    """Pick for each layer; layers that need one width of activations take that of most of their time."""
+    found: dict[str, Planned] = {}
+    faults = []
+    for group in groups:
+        common = set.intersection(*(_widths(allowed[unit.name]) for unit in group))
+        if not common:
+            faults.append(_no_common_width(group, allowed))
+            continue
+        choices = {unit.name: [s for s in allowed[unit.name] if _width(s) in common] for unit in group}
+        wishes = {unit.name: pick(costs[unit.name], choices[unit.name]) for unit in group}
+        width = _heaviest(wishes, costs)
+        for unit in group:
+            scheme, reason = wishes[unit.name]
+            if _width(scheme) != width:
+                same = [one for one in choices[unit.name] if _width(one) == width]
+                scheme, why = pick(costs[unit.name], same)
+                reason = f"Has {width} activations, as what it shares a scale with. {why}"
+            found |= _unit(unit, scheme, reason, allowed)
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _unit(
+    unit: Unit, scheme: Scheme, reason: str, allowed: Mapping[str, Sequence[Scheme]]
+) -> dict[str, Planned]:
+    """Give a layer its scheme, and what follows it the same, or one with the same activations."""
+    found: dict[str, Planned] = {unit.name: (scheme, reason)}
+    for node in unit.nodes[1:]:
+        same = [one for one in allowed[node] if _width(one) == _width(scheme)]
+        own = scheme if scheme in same else next(iter(same), allowed[node][0])
+        found[node] = own, f"Follows {unit.name}."
+    return found
+
+
+def _heaviest(wishes: Mapping[str, Planned], costs: Mapping[str, NodeCost]) -> str:
+    time_s: dict[str, float] = {}
+    for unit, (scheme, _) in wishes.items():
+        time_s[_width(scheme)] = time_s.get(_width(scheme), 0.0) + costs[unit].at(scheme).time_s
+    return max(time_s, key=lambda width: time_s[width])
+
+
+def _width(scheme: Scheme) -> str:
+    return f"{ACTIVATION_BITS[scheme]}-bit{'' if is_integer(scheme) else ' floating point'}"
+
+
+def _widths(schemes: Sequence[Scheme]) -> set[str]:
+    return {_width(scheme) for scheme in schemes}
+
+
+def _no_common_width(group: Sequence[Unit], allowed: Mapping[str, Sequence[Scheme]]) -> Fault:
+    names = {", ".join(allowed[unit.name]): unit.name for unit in group}
+    shown = "; ".join(f"{name} may take {schemes}" for schemes, name in names.items())
+    fix = "allow a width of activations that they have in common, or set one by an exception"
+    return Fault("precision.allow", f"these share a scale, and no width of activations: {shown}", fix)
+
+
+def _granularity(profile: ChipProfile, offer: Offer, scheme: Scheme) -> Granularity | None:
+    """Give the finest granularity that the chip has where it has not the scheme's default."""
+    engine = profile.engine(offer.engine)
+    weights = next((item.weights for item in engine.offers if item.scheme == scheme), ())
+    if not weights or not is_integer(scheme) or default_granularity(scheme) in weights:
+        return None
+    blocks = [size for size in weights if isinstance(size, int)]
+    if default_granularity(scheme) != "channel" and blocks:
+        return min(blocks)
+    return "channel" if "channel" in weights else weights[0]
+
+
+def _notices(
+    partition: Partition, asked: Mapping[str, SchemeException], schemes: Mapping[str, Scheme]
+) -> tuple[str, ...]:
+    """Say what the user asked for and did not get, and which activations are of a type that is left alone."""
+    refused = [
+        node for node, item in asked.items() if schemes[node] not in MEANT.get(item.scheme, (item.scheme,))
+    ]
+    notices = []
+    if refused:
+        shown = ", ".join(refused[:5]) + (" ..." if len(refused) > 5 else "")
+        notices.append(f"{len(refused)} nodes keep another scheme than the exceptions ask for: {shown}")
+    halves = [
+        name for name, info in partition.tensor.items() if info.dtype in ("float16", "bfloat16", "double")
+    ]
+    if halves:
+        notices.append(f"{len(halves)} tensors are not float32 ({halves[0]} ...); they are not quantized")
+    return tuple(notices)
