@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deploykit.analysis.blanks import fill_blanks
-from deploykit.core.chip_classes import CHIP_CLASSES, MEMORY_RATES, Span
+from deploykit.analysis.roofline import place
+from deploykit.core.chip_classes import CHIP_CLASSES, MEMORY_RATES, At, Span
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
 
 NPU = EngineProfile("npu", "npu", 1, {"w8a8": Quantity(1e12), "float16": Quantity()}, ("Conv",))
@@ -49,6 +52,22 @@ def test_the_kind_of_memory_is_narrower_than_the_class_and_needs_none() -> None:
 def test_without_a_class_blanks_stay() -> None:
     chip = replace(CHIP, chip_class="")
     assert fill_blanks(chip, at="typical").profile == chip
+
+
+@given(st.sampled_from(sorted(CHIP_CLASSES)), st.integers(1, 10**12), st.integers(1, 10**9))
+def test_the_typical_time_lies_between_the_ends(name: str, ops: int, moved_bytes: int) -> None:
+    blank = replace(NPU, peak_ops_per_s={"w8a8": Quantity()})
+    chip = replace(CHIP, chip_class=name, engines=(blank, CPU))
+
+    def time_s(at: At) -> float:
+        filled = fill_blanks(chip, at=at).profile
+        peak = filled.engines[0].peak_ops_per_s["w8a8"].value
+        bandwidth = filled.dram.bandwidth_bytes_per_s.value
+        assert peak is not None
+        assert bandwidth is not None
+        return place(ops, moved_bytes, peak=peak, bandwidth=bandwidth, overhead_s=0.0)[1]
+
+    assert time_s("high") < time_s("typical") < time_s("low")
 
 
 @pytest.mark.parametrize("name", CHIP_CLASSES)

@@ -41,5 +41,5 @@ def test_a_number_has_its_status_and_the_number_of_its_source() -> None:
 
 def test_what_is_blank_is_said_with_what_follows() -> None:
     blank = "dram.bandwidth_bytes_per_s; predictions"
-    assert any(f"blank: {blank} give an interval" in line for line in shown("show", "rdk-x5"))
+    assert any(f"blank: {blank} give an interval" in line for line in shown("show", "stm32mp257"))
     assert any(f"blank: {blank} stop, for want of a chip_class" in line for line in shown("show", "hailo-8"))

@@ -114,11 +114,11 @@ def test_integers_need_integers_on_both_sides() -> None:
 
 
 def test_a_blank_bandwidth_gives_the_interval_that_the_class_allows() -> None:
-    """rdk-x5: 3.2 to 17.1 GB/s; decoding reads every weight, so the time goes with the bandwidth."""
-    cost = _cost("rdk-x5", weight_bits=8, activation_bits=8, prompt=1)
+    """stm32mp257: 3.2 to 17.1 GB/s; decoding reads every weight, so the time goes with the bandwidth."""
+    cost = _cost("stm32mp257", weight_bits=8, activation_bits=8, prompt=1)
     assert cost.roofline.bandwidth_bytes_per_s == pytest.approx((3.2e9 * 17.1e9) ** 0.5)
     assert cost.interval is not None
     assert cost.interval.high_factor == pytest.approx((17.1 / 3.2) ** 0.5, rel=0.01)
     assert cost.interval.low_factor == pytest.approx((3.2 / 17.1) ** 0.5, rel=0.01)
-    assert cost.interval.reasons[0].startswith("rdk-x5.yaml: dram.bandwidth_bytes_per_s is blank")
+    assert cost.interval.reasons[0].startswith("stm32mp257.yaml: dram.bandwidth_bytes_per_s is blank")
     assert _cost("rk3588").interval is None
