@@ -16,13 +16,13 @@ DEFAULT_TOLERANCE = "*:sqnr_db>=20"
 
 ABOUT = """Compare a board's dump with a reference, tensor by tensor.
 
-REFERENCE and BOARD are files (.npy .npz .bin .raw .txt, Polygraphy .json) or folders of them, a folder with a
-manifest (deploykit_dump.tsv or .json, MNN-QNN's), what RKNN, SNPE/QNN, TIDL, Horizon and Ascend tools dump,
-or a step of a pipeline (.deploykit/latest/PIPELINE.NETWORK.dump.json)."""
+REFERENCE and BOARD are files (.npy .npz .bin .raw .txt, Polygraphy .json) or folders of them,
+a folder with a manifest (deploykit_dump.tsv or .json, MNN-QNN's), what the tools of RKNN,
+SNPE and QNN, TIDL, Horizon and Ascend dump, or a step of a pipeline
+(.deploykit/latest/PIPELINE.NETWORK.dump.json)."""
 
-EXIT_CODES = (
-    "Exit codes: 0 all match, 1 a mismatch, 2 bad input, 3 a fault of ours, 4 not everything was compared."
-)
+EXIT_CODES = """Exit codes: 0 all match, 1 a mismatch, 2 bad input, 3 a fault of ours, 4 not everything
+was compared. Texts for --tolerance, --contract and --group may stand in a file: @FILE."""
 
 
 class HelpPage(argparse.RawDescriptionHelpFormatter):
@@ -43,30 +43,18 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("reference", nargs="?", type=Path, metavar="REFERENCE")
     made.add_argument("board", nargs="?", type=Path, metavar="BOARD")
+    limits = f"'PATTERN:measure>=number,...'; the last that fits decides ({DEFAULT_TOLERANCE})"
     many = (
-        (
-            "--tolerance",
-            f"'PATTERN:measure>=number,...'; the last that fits decides (default {DEFAULT_TOLERANCE})",
-        ),
-        (
-            "--contract",
-            "'PATTERN:field=value,...': how the board's tensors lie in memory (layout, dtype, scale...)",
-        ),
-        ("--reference-contract", "the same for raw files of the reference"),
-        ("--group", "'[PATTERN@]NAME=AXIS:FIRST-LAST,...': measure a part of a tensor by itself, too"),
-        ("--map", "'REFERENCE=BOARD', or a file with two names a line"),
-        ("--pattern", "'REFERENCE=BOARD' with one * each, such as '/head/*=head_*'"),
-        ("--exclude", "leave out tensors of the reference whose name fits"),
+        ("--tolerance", "P:LIMITS", limits),
+        ("--contract", "P:FIELDS", "'PATTERN:field=value,...': how the board's tensors lie in memory"),
+        ("--reference-contract", "P:FIELDS", "the same for raw files of the reference"),
+        ("--group", "GROUP", "'[PATTERN@]NAME=AXIS:FIRST-LAST,...': measure a part by itself, too"),
+        ("--map", "FILE", "two names a line, ours and the board's; or 'REFERENCE=BOARD'"),
+        ("--pattern", "P=P", "'REFERENCE=BOARD' with one * each, such as '/head/*=head_*'"),
+        ("--exclude", "P", "leave out tensors of the reference whose name fits"),
     )
-    for name, text in many:
-        made.add_argument(
-            name,
-            action="append",
-            default=[],
-            help=f"{text}; @FILE reads lines".replace("%", "%%")
-            if name in ("--tolerance", "--contract", "--group")
-            else text,
-        )
+    for name, kind, text in many:
+        made.add_argument(name, action="append", default=[], metavar=kind, help=text)
     made.add_argument(
         "--order", type=Path, help="a file with the tensors' names in the order they are computed in"
     )
@@ -79,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--details", action="store_true", help="quantiles, steps, top-k, channels and batch items too"
     )
     made.add_argument(
-        "--noise", type=float, default=0.02, help="relative error that counts as rounding (0.02)"
+        "--noise", type=_share, default=0.02, help="relative error that counts as rounding (0.02)"
     )
     made.add_argument("--no-diagnosis", action="store_true", help="do not look for the cause of a mismatch")
     made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the result as JSON, too")
@@ -140,6 +128,14 @@ def run(given: argparse.Namespace) -> int:
         _write(given.output, to_json(diff))
     print(to_json(diff) if given.format == "json" else text_of(diff))
     return diff.exit_code
+
+
+def _share(text: str) -> float:
+    """Read a number that is not below zero; NaN is none."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return value
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploykit.align.metrics import CHUNK, METRICS, difference_sums
+from deploykit.align.element_types import Array
+from deploykit.align.metrics import CHUNK, METRICS, difference_sums, needs_exact
 
 
 def measure(a: object, b: object) -> dict[str, float]:
@@ -102,3 +103,83 @@ def test_sums_of_parts_are_the_sums_of_the_whole(pairs: list[tuple[float, float]
     for name in ("count", "aa", "bb", "dd", "d_ab", "abs_d", "max_abs", "nonfinite"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=1e-9)
     assert abs(b - a)[parts.max_abs_index] == whole.max_abs
+
+
+def noisy(count: int, noise: float, gain: float = 1.0) -> tuple[Array, Array]:
+    generator = numpy.random.default_rng(7)
+    a = generator.standard_normal(count).astype(numpy.float32)
+    return a, (gain * a + noise * generator.standard_normal(count)).astype(numpy.float32)
+
+
+def oracle(a: Array, b: Array) -> dict[str, float]:
+    x, y = a.astype(numpy.longdouble), b.astype(numpy.longdouble)
+    d = y - x
+    aa, bb, dd = x @ x, y @ y, d @ d
+    residual = y - x * ((x @ y) / aa)  # what is orthogonal to the reference: no cancellation near 1
+    sine = numpy.sqrt((residual @ residual) / bb)
+    return {
+        "cosine_distance": float(sine**2 / (1 + numpy.sqrt(1 - sine**2))),
+        "relative_l2": float(numpy.sqrt(dd / aa)),
+        "sqnr_db": float(10 * numpy.log10(aa / dd)),
+        "max_abs": float(abs(d).max()),
+        "mean_abs": float(abs(d).mean()),
+    }
+
+
+@pytest.mark.parametrize("noise", [3e-6, 4.5e-4, 0.1, 3.0])
+@pytest.mark.parametrize("gain", [1.0, 1.001])
+def test_float64_sums_are_those_of_the_oracle(noise: float, gain: float) -> None:
+    a, b = noisy(300_001, noise, gain)
+    sums = difference_sums(a, b, exact=True)
+    for name, value in oracle(a, b).items():
+        if name == "cosine_distance" and gain != 1.0:
+            continue  # what is left of |d| beside the gain; held below
+        assert METRICS[name](sums) == pytest.approx(value, rel=1e-12), name
+
+
+@pytest.mark.parametrize("noise", [3e-6, 4.5e-4, 0.1, 3.0])
+@pytest.mark.parametrize("gain", [1.0, 1.001, 1.05])
+def test_quick_sums_keep_three_digits(noise: float, gain: float) -> None:
+    a, b = noisy(300_001, noise, gain)
+    sums = difference_sums(a, b, exact=False)
+    if needs_exact(sums):
+        sums = difference_sums(a, b, exact=True)
+    for name, value in oracle(a, b).items():
+        assert METRICS[name](sums) == pytest.approx(value, rel=1e-3), name
+
+
+@given(
+    st.lists(st.floats(-(2.0**126), 2.0**126, width=32), min_size=1, max_size=50),
+    st.floats(0, 2.0**100, width=32),
+    st.integers(0, 60_000),
+)
+def test_quick_sums_hold_what_float32_cannot(values: list[float], size: float, zeros: int) -> None:
+    """Squares that overflow or vanish in float32, in the midst of chunks of zeros."""
+    a = numpy.concatenate([numpy.zeros(zeros), values, numpy.zeros(40_000)]).astype(numpy.float32)
+    b = (a * numpy.float32(1.5) if size == 0 else a + numpy.float32(size)).astype(numpy.float32)
+    with numpy.errstate(over="ignore"):
+        quick, exact = difference_sums(a, b, exact=False), difference_sums(a, b, exact=True)
+    for name in ("count", "aa", "bb", "dd", "max_abs", "max_abs_index", "nonfinite", "same_bits"):
+        assert getattr(quick, name) == pytest.approx(getattr(exact, name), rel=1e-5), name
+
+
+def test_quick_sums_find_nan_and_its_place() -> None:
+    a = numpy.zeros(5 * CHUNK, numpy.float32)
+    b = a.copy()
+    b[3 * CHUNK + 5] = numpy.nan
+    b[4 * CHUNK] = numpy.inf
+    sums = difference_sums(a, b, exact=False)
+    assert (sums.nonfinite, sums.nonfinite_index, sums.nan_b, sums.inf_b) == (2, 3 * CHUNK + 5, 1, 1)
+
+
+def test_infinite_alike_is_no_difference() -> None:
+    a = numpy.array([-numpy.inf, 1.0], numpy.float32)
+    sums = difference_sums(a, a, exact=False)
+    assert METRICS["nonfinite"](sums) == 0
+    assert METRICS["bit_exact"](sums) == 1
+
+
+def test_minus_zero_has_other_bits() -> None:
+    a = numpy.zeros(CHUNK, numpy.float32)
+    assert METRICS["bit_exact"](difference_sums(a, -a, exact=False)) == 0
+    assert METRICS["bit_exact"](difference_sums(a, -a)) == 0
