@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from deploykit.cli.options import format_option
+from deploykit.cli.profile_host import measure
 from deploykit.cli.profile_text import list_line, profile_lines
 from deploykit.core.codec import to_plain
 from deploykit.core.profile import load_profile, profile_names
@@ -15,7 +16,7 @@ from deploykit.core.profile import load_profile, profile_names
 
 @click.group("profile")
 def command() -> None:
-    """Show the chip profiles."""
+    """Show the chip profiles, and measure this machine."""
 
 
 @command.command("list")
@@ -27,6 +28,9 @@ def list_profiles() -> None:
     for name in profile_names(beside=Path.cwd()):
         profile, _ = load_profile(name, beside=Path.cwd())
         print(list_line(profile))
+
+
+command.add_command(measure)
 
 
 @command.command("show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -154,6 +155,10 @@ class ChipProfile:
         return main if main.supports(op) else self.engine(self.fallback)
 
 
+HOST = "host"
+"""The name of the profile of this machine; it is measured, not shipped."""
+
+
 def _plain_offer(scheme: str, peak: Quantity) -> SchemeOffer:
     name = cast(SchemeName, scheme)
     return SchemeOffer(name, name, source=peak.source, status=peak.status)
@@ -162,7 +167,8 @@ def _plain_offer(scheme: str, peak: Quantity) -> SchemeOffer:
 def load_profile(name: str, *, beside: Path | None = None) -> tuple[ChipProfile, Path]:
     """Read a chip profile by its name ("rk3588") or its file ("chips/mine.yaml"), and say which file it was.
 
-    A name is looked for in `beside`, in `beside/hw_profiles`, then among the shipped profiles.
+    A name is looked for in `beside`, in `beside/hw_profiles`, then among the shipped profiles, then in the
+    user's cache, where `host` is kept.
 
     Raises:
         InputError: no such profile, or everything that is wrong with it.
@@ -202,4 +208,10 @@ def profile_folders(beside: Path | None) -> tuple[Path, ...]:
     shipped = package / "shipped" / "hw_profiles"  # in an installed wheel
     in_source_tree = package.parent / "hw_profiles"
     own = (beside / "hw_profiles",) if beside else ()
-    return (*own, shipped, in_source_tree)
+    return (*own, shipped, in_source_tree, host_profile_file().parent)
+
+
+def host_profile_file() -> Path:
+    """Give the file of this machine's own profile, in the user's cache (XDG_CACHE_HOME, or ~/.cache)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "deploykit" / "hw_profiles" / f"{HOST}.yaml"

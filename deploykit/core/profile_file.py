@@ -12,6 +12,7 @@ from deploykit.core.calibration_checks import calibration_faults
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import (
+    HOST,
     ChipProfile,
     DramProfile,
     EngineProfile,
@@ -75,6 +76,10 @@ def _drop(data: Any, loc: Location) -> None:
 
 def unknown_profile(name: str, known: tuple[str, ...]) -> InputError:
     """Make the error for a chip that no profile describes."""
+    if name == HOST:
+        return input_error(
+            "chip", "this machine was not measured yet", "run `deploykit profile measure-host`"
+        )
     near = did_you_mean(name, known)
     fix = (
         f"known: {', '.join(sorted(known))}; or write a profile (template.yaml is a start) and name its file"
