@@ -78,7 +78,7 @@ def unknown_profile(name: str, known: tuple[str, ...]) -> InputError:
     """Make the error for a chip that no profile describes."""
     if name == HOST:
         return input_error(
-            "chip", "this machine was not measured yet", "run `deploykit profile measure-host`"
+            "chip", "this machine has not been measured", "run `deploykit profile measure-host` first"
         )
     near = did_you_mean(name, known)
     fix = (
