@@ -83,11 +83,11 @@ def write_profile(profile: ProfileFile, path: Path) -> None:
 
 
 def _filled(value: Any) -> Any:
-    """Leave out keys without content, and numbers without a value; round the others to what is measured."""
+    """Leave out keys without content, and round numbers to what is measured; blanks stay as blanks."""
     if isinstance(value, dict):
         filled = {key: _filled(item) for key, item in value.items()}
         kept = {key: item for key, item in filled.items() if item not in (None, "", [], {})}
-        return {} if set(kept) == {"status"} else kept
+        return {"value": None} if set(kept) == {"status"} else kept
     if isinstance(value, float):
         return float(f"{value:.6g}")
     return [_filled(item) for item in value] if isinstance(value, list) else value
