@@ -109,6 +109,7 @@ def layer_rows(
             layer.work.read_elements,
             layer.work.weight_elements,
             layer.work.write_elements,
+            special_ops=layer.work.special_ops,
         )
         for layer, kind in zip(layers, kinds, strict=True)
         if kind is not None

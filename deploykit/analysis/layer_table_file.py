@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import get_args
@@ -15,6 +15,7 @@ from deploykit.core.names import did_you_mean
 
 KEYS = ("name", "source", "input_shape", "batch", "parameters")
 COLUMNS = tuple(field.name for field in fields(LayerRow))
+"""The last one, `special_ops`, may be absent and counts as 0 then."""
 
 
 def write_table(table: NetworkTable) -> str:
@@ -70,24 +71,25 @@ def _head_faults(path: Path, head: Mapping[str, str]) -> list[Fault]:
 
 def _rows(path: Path, lines: list[str], faults: list[Fault]) -> list[LayerRow | None]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line and line[0] != "#"]
-    if not numbered or tuple(numbered[0][1].split(",")) != COLUMNS:
+    given = tuple(numbered[0][1].split(",")) if numbered else ()
+    if given not in (COLUMNS, COLUMNS[:-1]):
         place = f"{path}:{numbered[0][0]}" if numbered else str(path)
         faults.append(
             Fault(place, "the columns are not those of a layer table", f"write {','.join(COLUMNS)}")
         )
         return []
-    return [_row(f"{path}:{number}", line.split(","), faults) for number, line in numbered[1:]]
+    return [_row(f"{path}:{number}", line.split(","), given, faults) for number, line in numbered[1:]]
 
 
-def _row(place: str, cells: list[str], faults: list[Fault]) -> LayerRow | None:
+def _row(place: str, cells: list[str], columns: Sequence[str], faults: list[Fault]) -> LayerRow | None:
     kinds: dict[str, LayerKind] = {kind: kind for kind in get_args(LayerKind)}
     before = len(faults)
-    if len(cells) != len(COLUMNS):
-        faults.append(Fault(place, f"{len(cells)} cells where {len(COLUMNS)} belong"))
+    if len(cells) != len(columns):
+        faults.append(Fault(place, f"{len(cells)} cells where {len(columns)} belong"))
         return None
     if cells[0] not in kinds:
         faults.append(Fault(place, f"no layer kind {cells[0]!r}{did_you_mean(cells[0], kinds)}"))
-    for name, cell in zip(COLUMNS[1:], cells[1:], strict=True):
+    for name, cell in zip(columns[1:], cells[1:], strict=True):
         if not cell.isdecimal():
             faults.append(Fault(place, f"{name} is {cell!r}", "a whole number, 0 or more"))
     return LayerRow(kinds[cells[0]], *map(int, cells[1:])) if len(faults) == before else None

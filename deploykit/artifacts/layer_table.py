@@ -23,17 +23,18 @@ LayerKind: TypeAlias = Literal[
     "move",
 ]
 """Kinds by shape: `stem` is a convolution of an image's few channels, `pointwise` a 1x1 convolution or a
-product of many rows with a weight, `fully_connected` one of a single row a sample, `matmul` a product of two
-activations, `pool` all that takes many elements to few."""
+product of many rows with a weight, `fully_connected` one of a single row a sample, `matmul` a product of
+two activations, `pool` all that takes many elements to few."""
 
 
 @dataclass(frozen=True)
 class LayerRow:
     """One layer: an operation with all that is fused into it, which occurs `count` times.
 
-    Figures are those of one occurrence, at the table's batch. Elements are off-chip: what stays between fused
-    operations is not among them, the second operand of a residual addition is a read. `weight_elements` has
-    the biases too.
+    Figures are those of one occurrence, at the table's batch. Elements are off-chip: what stays between
+    fused operations is not among them, the second operand of a residual addition is a read.
+    `weight_elements` has the biases too. `special_ops` are those of the vector operations that take a
+    table or several cycles (exp, tanh ...).
     """
 
     kind: LayerKind
@@ -43,14 +44,15 @@ class LayerRow:
     weight_elements: int
     write_elements: int
     count: int = 1
+    special_ops: int = 0
 
 
 @dataclass(frozen=True)
 class NetworkTable:
     """A network's layers; `source` says where the network comes from.
 
-    `input_shape` is the first input's, batch included. `parameters` counts each weight once, however often it
-    is read. Rows stand in the order of their first occurrence.
+    `input_shape` is the first input's, batch included. `parameters` counts each weight once, however
+    often it is read. Rows stand in the order of their first occurrence.
     """
 
     name: str

@@ -34,6 +34,12 @@ def test_a_residual_block_is_one_layer(graph_of: Any) -> None:
     assert found.rows == (LayerRow("conv", macs, vector_ops, 2 * 128, 584, 128),)  # x is read twice
 
 
+def test_activations_by_table_are_counted_in_the_layer_that_they_are_fused_into(graph_of: Any) -> None:
+    text = "g (float[1,8,4,4] x, float[8,8,1,1] w) => (z) { c = Conv(x, w) s = Sigmoid(c) z = Mul(c, s) }"
+    (row,) = table(graph_of(text, weights=("w",))).rows
+    assert (row.vector_ops, row.special_ops) == (2 * 128, 128)
+
+
 def test_what_an_engine_does_not_fuse_is_a_layer_of_its_own(graph_of: Any) -> None:
     kinds = [row.kind for row in table(graph_of(BLOCK, weights=("w", "b")), fuses=("Relu",)).rows]
     assert kinds == ["conv", "elementwise", "activation"]

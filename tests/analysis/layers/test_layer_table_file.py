@@ -35,8 +35,8 @@ def test_the_file_is_for_people(tmp_path: Path) -> None:
         "# input_shape: 1x8",
         "# batch: 1",
         "# parameters: 32",
-        "kind,macs,vector_ops,read_elements,weight_elements,write_elements,count",
-        "fully_connected,32,0,8,32,4,2",
+        "kind,macs,vector_ops,read_elements,weight_elements,write_elements,count,special_ops",
+        "fully_connected,32,0,8,32,4,2,0",
     ]
 
 
