@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from deploykit.core.chip_classes import CHIP_CLASSES, CPU_SCHEME_SPEED, SCHEME_SPEED, At, ChipClass, Span
@@ -30,6 +30,14 @@ class FilledProfile:
 
     profile: ChipProfile
     blanks: tuple[FilledBlank, ...]
+
+    def needed(self, engines: Collection[str]) -> tuple[FilledBlank, ...]:
+        """Give the blanks that costs at the first scheme of these engines stand on."""
+        first: dict[str, FilledBlank] = {}
+        for blank in self.blanks:
+            if not blank.engine or blank.engine in engines:
+                first.setdefault(blank.engine, blank)
+        return tuple(first.values())
 
 
 def fill_blanks(profile: ChipProfile, *, at: At) -> FilledProfile:

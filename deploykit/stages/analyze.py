@@ -95,9 +95,7 @@ def _interval(
     partition: Partition, profile: ChipProfile, settings: WorkSettings, typical: list[NodeCost]
 ) -> TimeInterval | None:
     """Cost the network at both ends of what the blanks that it needs may be."""
-    used = {"", *(cost.engine for cost in typical)}
-    filled = fill_blanks(profile, at="typical")
-    blanks = [blank for blank in filled.blanks if blank.engine in used]
+    blanks = fill_blanks(profile, at="typical").needed({cost.engine for cost in typical})
     total_s = _first_scheme_time_s(typical)
     if not blanks or total_s == 0.0:
         return None

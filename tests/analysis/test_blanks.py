@@ -42,6 +42,15 @@ def test_an_engine_without_any_peak_is_filled_and_another_is_left_as_it_is() -> 
     ]
 
 
+def test_what_costs_stand_on_is_the_bandwidth_and_the_first_scheme_of_each_engine() -> None:
+    filled = fill_blanks(CHIP, at="typical")
+    assert [blank.key for blank in filled.needed({"npu"})] == ["dram.bandwidth_bytes_per_s"]
+    assert [blank.key for blank in filled.needed({"npu", "cpu"})] == [
+        "dram.bandwidth_bytes_per_s",
+        "engines.cpu.peak_ops_per_s.float32",
+    ]
+
+
 def test_the_kind_of_memory_is_narrower_than_the_class_and_needs_none() -> None:
     chip = replace(CHIP, chip_class="", dram=replace(CHIP.dram, bounds=Span(8e9, 17e9, "32 bits of LPDDR4")))
     filled = fill_blanks(chip, at="high")

@@ -126,7 +126,7 @@ def cost_llm(config: LlmConfig, profile: ChipProfile, params: LlmParams, *, wher
     """
     typical = fill_blanks(profile, at="typical")
     cost = _cost_filled(config, typical.profile, params, where=where)
-    blanks = [blank for blank in typical.blanks if blank.engine in ("", cost.engine)]
+    blanks = typical.needed({cost.engine})
     if not blanks:
         return cost
     slow, fast = fill_blanks(profile, at="low").profile, fill_blanks(profile, at="high").profile
