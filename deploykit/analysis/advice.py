@@ -64,8 +64,10 @@ def compared(
 ) -> Advice | None:
     """Put two costings of the same nodes side by side; None where the second one saves nothing.
 
-    `then` does the work of `per` runs at once.
+    `then` does the work of `per` runs at once. Nodes that are not the same cannot be compared: None.
     """
+    if now.keys() != then.keys():
+        return None
     gains = {node: cost.time_s - then[node].time_s / per for node, cost in now.items()}
     winners = sorted((node for node in gains if gains[node] > 0), key=lambda node: -gains[node])
     if sum(gains.values()) <= 0:

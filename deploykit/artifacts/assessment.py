@@ -110,10 +110,12 @@ class Coverage:
 class NetworkAssessment:
     """One network with its sizes bound on one chip. `figures[0]` is the scheme that the answer is about.
 
+    `variant` tells apart the sizes that one network was read with ("N=6"; "" where there are no others).
     `advice` and `headrooms` are empty unless they were asked for.
     """
 
     network: str
+    variant: str
     sizes: tuple[tuple[str, int], ...]
     figures: tuple[SchemeFigures, ...]
     coverage: Coverage
@@ -123,8 +125,8 @@ class NetworkAssessment:
 
     @property
     def label(self) -> str:
-        """The network's name with its sizes: "det batch=6"."""
-        return " ".join([self.network, *(f"{name}={size}" for name, size in self.sizes)])
+        """The network's name, with its variant."""
+        return f"{self.network} {self.variant}".rstrip()
 
 
 @dataclass(frozen=True)

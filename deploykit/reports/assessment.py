@@ -103,10 +103,13 @@ def _remarks(chip: ChipAssessment) -> Iterator[str]:
     yield from chip.reasons
     if chip.networks:
         yield _memory_remark(chip)
+    several = len(chip.networks) > 1
+    shared = _shared_notices(chip) if several else []
     for network in chip.networks:
-        several = len(chip.networks) > 1
         for line in _network_remarks(network):
-            yield f"{network.label}: {line}" if several else line
+            if line not in shared:
+                yield f"{network.label}: {line}" if several else line
+    yield from shared
     if chip.networks:
         yield from _power_remarks(chip)
     yield from _order_remarks(chip)
@@ -115,6 +118,12 @@ def _remarks(chip: ChipAssessment) -> Iterator[str]:
 def _memory_remark(chip: ChipAssessment) -> str:
     size = "an unknown size" if chip.dram_size_bytes is None else units.size(chip.dram_size_bytes)
     return f"memory: {units.size(chip.dram_bytes)} of {size}"
+
+
+def _shared_notices(chip: ChipAssessment) -> list[str]:
+    """Give the notices that several networks have: they are the chip's."""
+    told = [notice for network in chip.networks for notice in network.notices]
+    return [notice for notice in dict.fromkeys(told) if told.count(notice) > 1]
 
 
 def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
@@ -127,10 +136,10 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
     for item in coverage.off_engine[:OPERATOR_LINES]:
         what = f"{item.nodes} {item.op}" + (" (no operator of ONNX)" if item.custom else "")
         macs = f", {units.percent(item.macs / coverage.macs)} of the MACs" if item.macs else ""
-        yield f"{what} on {item.engine}{macs}, {units.percent(item.time_s / time_s)} of the time"
+        yield f"{what} on {item.engine}{macs}, {_share(item.time_s, time_s)} of the time"
     if len(coverage.off_engine) > OPERATOR_LINES:
         rest = coverage.off_engine[OPERATOR_LINES:]
-        share = units.percent(sum(item.time_s for item in rest) / time_s)
+        share = _share(sum(item.time_s for item in rest), time_s)
         yield f"{len(rest)} more operators off the engine, {share} of the time"
     if coverage.off_engine:
         yield (
@@ -185,6 +194,10 @@ def _power_remarks(chip: ChipAssessment) -> Iterator[str]:
             f"{network.label} {_joules(power_w * network.figures[0].time_s)}" for network in chip.networks
         )
         yield f"power: {power_w:g} W ({mode}): at that, a run takes {runs}"
+
+
+def _share(part_s: float, whole_s: float) -> str:
+    return units.percent(part_s / whole_s if whole_s > 0 else None)
 
 
 def _joules(energy_j: float) -> str:

@@ -38,7 +38,7 @@ def test_json_holds_the_same(shell: Any) -> None:
 
 def test_bindings_stand_side_by_side(free: Any) -> None:
     answer = free.command(
-        "assess", "free.onnx", "--chips", "rk3588", "--bind", "N=1,H=8", "--bind", "N=6,H=8"
+        "assess", "free.onnx", "--no-simplify", "--chips", "rk3588", "--bind", "N=1,H=8", "--bind", "N=6,H=8"
     )
     assert answer.code == 0, answer.err
     assert "free N=1 H=8" in answer.out
@@ -49,7 +49,10 @@ def test_bindings_stand_side_by_side(free: Any) -> None:
     ("words", "told"),
     [
         (("free.onnx",), "sizes are free: N, H; bind each: N=SIZE,H=SIZE"),
-        (("free.onnx", "--bind", "N=1,H=8,M=2"), "--bind M: no model has a free size of this name"),
+        (("free.onnx", "--bind", "N=1,H=8,M=2"), "--bind M=2: no model has a free size of this name"),
+        (("free.onnx", "--bind", "N=1,H=8,imge=1x3x8x8"), "no model has an input of this name, did you mean"),
+        (("free.onnx", "--bind", "image=1x4x8x8"), "axis 1 is 3 in the model and cannot be 4"),
+        (("free.onnx", "--bind", "image=1x3x8x8,N=2"), "axis 0 is the free size 'N', which is 2 elsewhere"),
         (("free.onnx", "--bind", "N"), "'N' is not of the form NAME=SIZE"),
         (("free.onnx", "--bind", "N=1,N=2"), "N is given twice"),
         (("toy.onnx@0",), "0 is no rate"),
@@ -58,7 +61,7 @@ def test_bindings_stand_side_by_side(free: Any) -> None:
     ],
 )
 def test_bad_input_is_told(free: Any, words: tuple[str, ...], told: str) -> None:
-    answer = free.command("assess", *words, "--chips", "rk3588")
+    answer = free.command("assess", *words, "--no-simplify", "--chips", "rk3588")
     assert answer.code == 2
     assert told in answer.err
 
@@ -68,3 +71,13 @@ def test_every_unknown_chip_is_told(shell: Any) -> None:
     assert answer.code == 2
     assert "rk3588" in answer.err
     assert "orin-nx" in answer.err
+
+
+def test_a_whole_shape_binds_an_input_and_a_prefix_one_model(free: Any) -> None:
+    (free.folder / "other.onnx").write_bytes((free.folder / "free.onnx").read_bytes())
+    words = ("assess", "--no-simplify", "free.onnx", "other.onnx", "--chips", "rk3588", "--format", "json")
+    answer = free.command(*words, "--bind", "free:image=1x3x8x8,other:N=2,other:H=4")
+    assert answer.code == 0, answer.err
+    networks = json.loads(answer.out)["chips"][0]["networks"]
+    assert [network["sizes"] for network in networks] == [[["N", 1], ["H", 8]], [["N", 2], ["H", 4]]]
+    assert [network["coverage"]["macs"] for network in networks] == [768, 768]

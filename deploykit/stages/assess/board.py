@@ -43,7 +43,9 @@ def assess_chips(
     if not any(chip.networks for chip in chips):
         raise InputError(*dict.fromkeys(faults))
     ranked = sorted(chips, key=_rank)
-    return Assessment(tuple(dataclasses.replace(chip, reasons=tuple(_reasons(chip))) for chip in ranked))
+    return Assessment(
+        tuple(dataclasses.replace(chip, reasons=tuple(_reasons(chip, ranked[0]))) for chip in ranked)
+    )
 
 
 def _assess_chip(
@@ -137,8 +139,10 @@ def _rank(chip: ChipAssessment) -> tuple[int, int, int, float]:
     return len(chip.refused), late, chip.fits is False, chip.latency_s
 
 
-def _reasons(chip: ChipAssessment) -> Iterator[str]:
-    """Say what decides a chip's place."""
+def _reasons(chip: ChipAssessment, first: ChipAssessment) -> Iterator[str]:
+    """Say what decides a chip's place; `first` is the best one."""
+    if chip is not first and not chip.refused and first.latency_s > 0:
+        yield f"{chip.latency_s / first.latency_s:.3g} times the latency of {first.chip}"
     for refusal in chip.refused:
         yield f"{refusal.network} could not be assessed: {refusal.reason}"
     for sharing in chip.sharing:

@@ -12,7 +12,7 @@ from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.assess.network import draft
-from deploykit.stages.assess.read import ReadNetwork, read_network
+from deploykit.stages.assess.read import Binding, ReadNetwork, read_network
 
 COLUMNS = ("node", "latency_ms", "chip", "precision")
 
@@ -29,7 +29,8 @@ def cost_grid(
     Raises:
         InputError: the model, its sizes or the measurements cannot be read; costs that cannot be predicted.
     """
-    networks = read_network(path, network=path.stem, rate_hz=None, bindings=tuple(bindings))
+    sets = [Binding(sizes=binding) for binding in bindings]
+    networks = read_network(path, network=path.stem, bindings=sets, simplify=False)  # the user's own nodes
     faults = [*_unused(networks[0], bindings)]
     if faults:
         raise InputError(*faults)

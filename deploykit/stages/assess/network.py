@@ -71,8 +71,9 @@ def assess_network(
     figures = tuple(scheme_figures(name, partition, costs, plan, profile) for name, plan in plans)
     made = Draft(partition, costs, plans)
     coverage = _coverage(network, made, profile)
-    notices = tuple(dict.fromkeys((*_unknown_notices(network.graph), *costs.notices)))
-    return NetworkAssessment(network.network, network.sizes, figures, coverage, notices), made
+    notices = tuple(dict.fromkeys((*network.notices, *_unknown_notices(network.graph), *costs.notices)))
+    answer = NetworkAssessment(network.network, network.variant, network.sizes, figures, coverage, notices)
+    return answer, made
 
 
 def draft(network: ReadNetwork, profile: ChipProfile) -> tuple[Partition, CostReport]:

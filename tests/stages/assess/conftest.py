@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
-from deploykit.stages.assess.read import ReadNetwork, read_network
+from deploykit.stages.assess.read import Binding, ReadNetwork, read_network
 
 NET = """<ir_version: 8, opset_import: ["" : 17]>
 net (float[N,8,16,16] x, float[8,8,3,3] w) => (float[N,8,16,16] z)
@@ -55,6 +55,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[ReadNetwork, ...]]:
             proto.graph.input.remove(value)
         path = tmp_path / f"{name}.onnx"
         onnx.save(proto, path)
-        return read_network(path, network=name, rate_hz=rate_hz, bindings=bind)
+        bindings = [Binding(" ".join(f"{k}={v}" for k, v in sizes.items()), sizes) for sizes in bind]
+        return read_network(path, network=name, rate_hz=rate_hz, bindings=bindings, simplify=False)
 
     return make

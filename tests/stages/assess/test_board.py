@@ -34,13 +34,13 @@ def test_rates_give_each_engine_its_share(chip: ChipProfile, read: Read) -> None
     # 296.96 us a run on two NPUs, 16.384 us on the CPU, 1000 times a second
     assert dict(sharing.demand) == {"npu": pytest.approx(0.14848), "cpu": pytest.approx(0.016384)}
     assert answer.chips[0].fits is True
-    assert answer.chips[0].reasons == ("holds net N=1 at 1000/s: 14.8 % of npu, 1.6 % of cpu",)
+    assert answer.chips[0].reasons == ("holds net at 1000/s: 14.8 % of npu, 1.6 % of cpu",)
 
 
 def test_a_rate_that_is_too_high_does_not_fit(chip: ChipProfile, read: Read) -> None:
     answer = assess_chips(read(bind=({"N": 1},), rate_hz=4000.0), [chip])  # 250 us, a run takes 313
     assert answer.chips[0].fits is False
-    assert answer.chips[0].reasons[0].startswith("does not hold net N=1 at 4000/s: 59.4 % of npu")
+    assert answer.chips[0].reasons[0].startswith("does not hold net at 4000/s: 59.4 % of npu")
 
 
 def test_two_networks_add_up(chip: ChipProfile, read: Read) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import onnx
+import onnx.parser
 import pytest
 
 from deploykit.core.errors import InputError
 from deploykit.core.profile import ChipProfile, Quantity
 from deploykit.stages.assess.network import assess_network
+from deploykit.stages.assess.read import Binding, read_network
 
 CONV_S = 294.912e-6  # 2 x 147456 MACs at 1 Gops/s
 RELU_S = 2.048e-6  # 2048 elements; it follows the Conv on the way out
@@ -108,3 +112,17 @@ def test_energy_is_that_of_operations_and_bytes_or_unknown(chip: ChipProfile, re
     # NPU: 294912 + 2048 operations; CPU: 2048; bytes: 576 + 2048 + 2048 and 16384
     assert figures.traffic_bytes == 21056
     assert figures.energy_j == pytest.approx(296960e-12 + 2048e-11 + 21056e-10)
+
+
+def test_shape_arithmetic_is_folded_before_it_counts(chip: ChipProfile, tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    net (float[N,8,16,16] x) => (float[N,2048] y) <int64[1] minus = {-1}, int64 zero = {0}, int64[1] front = {0}>
+    { s = Shape(x)  n = Gather(s, zero)  m = Unsqueeze(n, front)  t = Concat<axis=0>(m, minus)
+      r = Relu(x)  y = Reshape(r, t) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "net.onnx")
+    whole = {"network": "net", "bindings": (Binding("", {"N": 1}),)}
+    (plain,) = read_network(tmp_path / "net.onnx", simplify=False, **whole)
+    (folded,) = read_network(tmp_path / "net.onnx", **whole)
+    assert [node.op for node in folded.graph.nodes] == ["Relu", "Reshape"]
+    assert assess_network(plain, profile=chip)[0].coverage.nodes == 6
+    assert assess_network(folded, profile=chip)[0].coverage.nodes == 2
