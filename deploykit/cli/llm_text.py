@@ -30,6 +30,8 @@ def plain(cost: LlmCost) -> dict[str, Any]:
         "memory": {**to_plain(cost.memory), "peak_bytes": cost.memory.peak_bytes},
         "time_to_first_token_s": cost.time_to_first_token_s,
         "decode_time_s": cost.decode_time_s,
+        "spec_decode_time_s": cost.spec_decode_time_s,
+        "decode_rate": to_plain(cost.rate) if cost.rate else None,
         "tokens_per_s": cost.tokens_per_s,
         "interval": None if cost.interval is None else to_plain(cost.interval),
     }
@@ -117,6 +119,12 @@ def _summary(cost: LlmCost) -> Iterator[str]:
     yield f"peak memory           {units.size(memory.peak_bytes)}"
     yield f"time to first token   {units.duration(cost.time_to_first_token_s)}"
     yield f"tokens per second     {units.digits(cost.tokens_per_s)}, all sequences together"
+    if cost.rate is not None:
+        spec = cost.tokens_per_s * cost.decode_time_s / cost.spec_decode_time_s
+        yield f"  the roofline alone  {units.digits(spec)}"
+        said = f"fitted on {cost.rate.source}; each model predicted from the others: mean error "
+        said += f"{units.percent(cost.rate.mean_error)}, largest {units.percent(cost.rate.largest_error)}"
+        yield from textwrap.wrap(said, 100, initial_indent="  ", subsequent_indent="    ")
     if cost.interval is not None:
         low, high = cost.interval.low_factor, cost.interval.high_factor
         yield f"times may be          {low:.2f} to {high:.2f} times what stands here"

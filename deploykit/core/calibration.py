@@ -67,3 +67,21 @@ class Calibration:
     rates: Rates
     spread: Spread
     held_out: tuple[HeldOut, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class DecodeRate:
+    """What language models of a precision reach when they decode on the main engine, fitted on `source`.
+
+    A token takes (weights + cache) / bandwidth + layers x `layer_s`. `mean_error` and `largest_error` are of
+    predictions of each of the `models` from a fit to the others, as shares of the measured time.
+    """
+
+    weight_bits: float
+    activation_bits: float
+    bandwidth_bytes_per_s: float
+    layer_s: float
+    models: int
+    mean_error: float
+    largest_error: float
+    source: str

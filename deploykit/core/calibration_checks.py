@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
-from deploykit.core.calibration import Calibration, MacClass, VectorClass
+from deploykit.core.calibration import Calibration, DecodeRate, MacClass, VectorClass
 from deploykit.core.errors import Fault
 from deploykit.core.names import did_you_mean
 from deploykit.core.yaml_file import Document, Location, located
@@ -65,3 +65,24 @@ def _rate_faults(document: Document, loc: Location, item: Calibration) -> Iterat
         if value > MOST_EFFICIENCY:
             what = f"{value:g} is impossible: a share of the peak, at most {MOST_EFFICIENCY:g}"
             yield located(document, (*at, "efficiency", name), what, REFIT)
+
+
+def decode_faults(document: Document, items: Sequence[DecodeRate]) -> Iterator[Fault]:
+    """Give what is wrong with the section `decode_rates`."""
+    for index, item in enumerate(items):
+        loc: Location = ("decode_rates", index)
+        for key in ("weight_bits", "activation_bits", "bandwidth_bytes_per_s", "models"):
+            if not 0 < getattr(item, key) < math.inf:
+                yield located(document, (*loc, key), f"must be more than zero, not {getattr(item, key):g}")
+        for key in ("layer_s", "mean_error", "largest_error"):
+            if not 0 <= getattr(item, key) < math.inf:
+                yield located(document, (*loc, key), f"must not be negative, as {getattr(item, key):g} is")
+        if not item.source.strip():
+            yield located(document, (*loc, "source"), "names no measurements", "say which models, from where")
+        same = [other for other in items[:index] if _bits(other) == _bits(item)]
+        if same:
+            yield located(document, loc, "has the bits of another entry", "keep one")
+
+
+def _bits(item: DecodeRate) -> tuple[float, float]:
+    return item.weight_bits, item.activation_bits

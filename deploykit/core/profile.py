@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
-from deploykit.core.calibration import Calibration
+from deploykit.core.calibration import Calibration, DecodeRate
 from deploykit.core.chip_classes import Span
 from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
 
@@ -131,6 +131,7 @@ class ChipProfile:
     power: tuple[PowerMode, ...] = ()
     prices: tuple[Price, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    decode_rates: tuple[DecodeRate, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deploykit.core.calibration_checks import calibration_faults
+from deploykit.core.calibration_checks import calibration_faults, decode_faults
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import (
@@ -40,6 +40,7 @@ def read_profile(path: Path) -> ChipProfile:
     faults += [*naming_faults(document, entry, shared), *number_faults(document, entry)]
     schemes = {engine.name: tuple(engine.peak_ops_per_s) for engine in entry.engines}
     faults += calibration_faults(document, entry.calibration, schemes)
+    faults += decode_faults(document, entry.decode_rates)
     if faults:
         raise InputError(*faults)
     own = {name: names.operators for name, names in entry.operator_sets.items()}
@@ -124,6 +125,7 @@ def _profile(entry: ProfileFile, file: str, sets: Mapping[str, tuple[str, ...]])
         power=_all_sourced(entry, entry.power),
         prices=_all_sourced(entry, entry.prices),
         calibration=entry.calibration,
+        decode_rates=entry.decode_rates,
     )
 
 

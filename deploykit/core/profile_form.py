@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from deploykit.core.calibration import Calibration
+from deploykit.core.calibration import Calibration, DecodeRate
 from deploykit.core.chip_classes import MEMORY_RATES, SEEN_OF_NOMINAL, Span
 from deploykit.core.profile import OnChipProfile, Quantity, SchemeName, SchemeOffer
 from deploykit.core.profile_facts import OtherEngine, PowerMode, Price, Status, VendorFigure
@@ -103,3 +103,4 @@ class ProfileFile:
     power: tuple[PowerMode, ...] = ()
     prices: tuple[Price, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    decode_rates: tuple[DecodeRate, ...] = ()

@@ -16,6 +16,7 @@ from deploykit.analysis.llm.published import check_published, published_operator
 from deploykit.analysis.llm.shard import shard
 from deploykit.analysis.roofline import bandwidth_of, find_engine, known_peaks, place
 from deploykit.artifacts.costs import Bound, TimeInterval
+from deploykit.core.calibration import DecodeRate
 from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile
 
@@ -92,7 +93,9 @@ class PhaseCost:
 class LlmCost:
     """A model on a chip. `decode` is the first step after the prompt; `decode_time_s` that of all steps.
 
-    `interval` bounds the time of prompt and decoding together where the profile has blanks.
+    `decode_time_s` follows `rate`, which the profile has from measured models; without one, and for several
+    chips together, it is the roofline's `spec_decode_time_s`. `interval` bounds the time of prompt and
+    decoding together where the profile has blanks.
     """
 
     config: LlmConfig
@@ -103,7 +106,9 @@ class LlmCost:
     prefill: PhaseCost
     decode: PhaseCost
     decode_time_s: float
+    spec_decode_time_s: float
     memory: LlmMemory
+    rate: DecodeRate | None = None
     interval: TimeInterval | None = None
 
     @property
@@ -150,8 +155,9 @@ def _cost_filled(config: LlmConfig, profile: ChipProfile, params: LlmParams, *, 
         check_published(run(first), where)
     prefill = cost_phase(run(Phase("prefill", params.prompt, 0)), roofline)
     steps = params.generate - 1
-    times = [
-        cost_phase(run(Phase("decode", 1, params.prompt + step)), roofline).time_s for step in _sampled(steps)
+    rate = _rate_of(profile, params)
+    sampled = [
+        cost_phase(run(Phase("decode", 1, params.prompt + step)), roofline) for step in _sampled(steps)
     ]
     return LlmCost(
         config=config,
@@ -161,9 +167,27 @@ def _cost_filled(config: LlmConfig, profile: ChipProfile, params: LlmParams, *, 
         params=params,
         prefill=prefill,
         decode=cost_phase(run(first), roofline),
-        decode_time_s=steps * sum(times) / len(times),
+        decode_time_s=steps * sum(step_time_s(step, config, rate) for step in sampled) / len(sampled),
+        spec_decode_time_s=steps * sum(step.time_s for step in sampled) / len(sampled),
         memory=plan_memory(own, params),
+        rate=rate,
     )
+
+
+def step_time_s(step: PhaseCost, config: LlmConfig, rate: DecodeRate | None) -> float:
+    """Give the time of a decode step: by measured models' rate, but no less than the roofline allows."""
+    if rate is None:
+        return step.time_s
+    moved = sum(step.total(kind) for kind in ("weight_bytes", "kv_read_bytes", "kv_write_bytes"))
+    return max(step.time_s, moved / rate.bandwidth_bytes_per_s + len(config.layers) * rate.layer_s)
+
+
+def _rate_of(profile: ChipProfile, params: LlmParams) -> DecodeRate | None:
+    bits = (params.weight_bits, params.activation_bits)
+    if params.tensor_parallel > 1 or params.accounting == "published":
+        return None
+    fitting = (rate for rate in profile.decode_rates if (rate.weight_bits, rate.activation_bits) == bits)
+    return next(fitting, None)
 
 
 def roofline_of(profile: ChipProfile, params: LlmParams) -> Roofline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploykit.analysis.llm.config import LlmConfig
-from deploykit.analysis.llm.costs import LlmCost, cost_llm, cost_phase
+from deploykit.analysis.llm.costs import LlmCost, cost_llm, cost_phase, step_time_s
 from deploykit.analysis.llm.operators import Pass
 from deploykit.analysis.llm.params import Phase
 from deploykit.analysis.llm.shard import shard
@@ -47,7 +47,7 @@ def cost_speculative(
     run = Pass(
         shard(cost.config, params.tensor_parallel, where), Phase("verify", draft_tokens + 1, middle), params
     )
-    verify_s = cost_phase(run, cost.roofline).time_s
+    verify_s = step_time_s(cost_phase(run, cost.roofline), cost.config, cost.rate)
     draft_step_s = small.decode_time_s / (params.generate - 1)
     tokens = expected_tokens(draft_tokens, acceptance)
     round_s = draft_tokens * draft_step_s + verify_s

@@ -122,3 +122,18 @@ def test_a_blank_bandwidth_gives_the_interval_that_the_class_allows() -> None:
     assert cost.interval.low_factor == pytest.approx((3.2 / 17.1) ** 0.5, rel=0.01)
     assert cost.interval.reasons[0].startswith("stm32mp257.yaml: dram.bandwidth_bytes_per_s is blank")
     assert _cost("rk3588").interval is None
+
+
+def test_decoding_follows_measured_models_where_the_profile_has_them() -> None:
+    cost = _cost("rk3588", weight_bits=8, activation_bits=8, kv_bits=8, prompt=128, generate=2)
+    assert cost.rate is not None
+    moved = sum(cost.decode.total(kind) for kind in ("weight_bytes", "kv_read_bytes", "kv_write_bytes"))
+    wanted = moved / cost.rate.bandwidth_bytes_per_s + 32 * cost.rate.layer_s
+    assert cost.decode_time_s == pytest.approx(wanted)
+    assert cost.spec_decode_time_s == pytest.approx(cost.decode.time_s)
+    assert _cost("rk3588", weight_bits=8, activation_bits=16).rate is None
+
+
+def test_decoding_is_never_faster_than_the_roofline() -> None:
+    cost = _cost("rk3588", weight_bits=8, activation_bits=8, batch=64, prompt=128, generate=2)
+    assert cost.decode_time_s == cost.spec_decode_time_s == pytest.approx(cost.decode.time_s)
