@@ -193,7 +193,7 @@ def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like 
 
 
 def _measured(part: TensorDiff, frames: Sequence[tuple[Tensor, Tensor]], options: Options) -> TensorDiff:
-    by_frame = [_sums(a, b, options.exact) for a, b in frames]
+    by_frame = [pair_sums(a, b, exact=options.exact) for a, b in frames]
     size = math.prod(part.shape)
     total = Sums()
     for number, sums in enumerate(by_frame):
@@ -246,7 +246,8 @@ def _place(index: int, frames: tuple[int, ...], shape: tuple[int, ...]) -> tuple
     return (frames[frame], *(int(at) for at in numpy.unravel_index(inside, shape)))
 
 
-def _sums(a: Tensor, b: Tensor, exact: bool) -> Sums:
+def pair_sums(a: Tensor, b: Tensor, *, exact: bool) -> Sums:
+    """Sum up a pair of tensors, block by block."""
     total = Sums()
     for start, _, x, y in pairs(a, b):
         x, y = _narrow(x, y) if not exact else (x, y)

@@ -14,7 +14,7 @@ from deploykit.align.element_types import Array
 CHUNK = 1 << 13
 """Elements that are summed at once: few enough for the nearest caches, and for BLAS to stay in one thread."""
 
-ROWS = 4
+ROWS = 8
 """Rows of CHUNK elements that the quick way takes in one call of numpy."""
 
 SMALLEST_SQUARES = 1e-25
@@ -121,7 +121,7 @@ class _QuickSums:
     """Running totals of float32 chunks; buffers are used again, so that they stay in the caches."""
 
     def __init__(self) -> None:
-        self.work = numpy.empty((2, ROWS * CHUNK), numpy.float32)
+        self.work = numpy.empty((ROWS, CHUNK), numpy.float32), numpy.empty((ROWS, CHUNK), numpy.float32)
         self.ones = numpy.ones((1, CHUNK), numpy.float32)
         self.count = 0
         self.aa = self.bb = self.dd = self.da = self.abs_d = 0.0
@@ -130,7 +130,7 @@ class _QuickSums:
 
     def add(self, a: Array, b: Array, start: int) -> bool:
         """Add rows; False (and nothing added) where NaN, infinity, overflow or underflow get in the way."""
-        d, distance = (row[: a.size].reshape(a.shape) for row in self.work)
+        d, distance = self.work if a.shape == self.work[0].shape else self._part(a)
         numpy.subtract(b, a, out=d)
         aa, dd, da = _dots(a, a), _dots(d, d), _dots(d, a)
         bb = aa + 2 * da + dd
@@ -153,6 +153,11 @@ class _QuickSums:
         self.abs_d += _dots(distance, self.ones[:, : a.shape[1]])
         return True
 
+    def _part(self, a: Array) -> tuple[Array, Array]:
+        """Give as much of the buffers as a smaller matrix needs."""
+        d, distance = (buffer.reshape(-1)[: a.size].reshape(a.shape) for buffer in self.work)
+        return d, distance
+
     def sums(self) -> Sums:
         """Give the totals."""
         return Sums(
@@ -170,7 +175,7 @@ class _QuickSums:
 
 def _dots(a: Array, b: Array) -> float:
     """Give the sum of the dot products of rows: a row in its own type, the sum in float64."""
-    return float(numpy.vecdot(a, b).sum(dtype=numpy.float64))
+    return float(sum(numpy.vecdot(a, b).tolist()))
 
 
 def _chunk_sums(reference: Array, other: Array) -> Sums:
