@@ -111,12 +111,10 @@ def _pair_diffs(
     reference: Dump, board: Dump, name: str, board_name: str, options: Options
 ) -> list[TensorDiff]:
     try:
-        ours = _open_all(reference.of(name), declared_for(options.reference_contracts, name), None)
-        first = next(iter(ours.by_number.values()))
-        like = Like(first.shape, first.dtype, len(ours.by_number))
-        theirs = _open_all(board.of(board_name), declared_for(options.contracts, board_name), like)
+        ours, theirs = open_pair(reference, board, name, board_name, options=options)
     except InputError as error:
         return [TensorDiff(name, "unreadable", board_name, reason="; ".join(map(str, error.faults)))]
+    first = next(iter(ours.by_number.values()))
     common = sorted(ours.by_number.keys() & theirs.by_number.keys())
     whole = TensorDiff(
         name,
@@ -154,6 +152,20 @@ def _pair_diffs(
     return [_measured(part, inside, options) for part, inside in parts]
 
 
+def open_pair(
+    reference: Dump, board: Dump, name: str, board_name: str, *, options: Options
+) -> tuple[Frames, Frames]:
+    """Open a tensor on both sides; what the board's bytes are is told by options, manifest or the reference.
+
+    Raises:
+        InputError: every file that cannot be opened.
+    """
+    ours = _open_all(reference.of(name), declared_for(options.reference_contracts, name), None)
+    first = next(iter(ours.by_number.values()))
+    like = Like(first.shape, first.dtype, len(ours.by_number))
+    return ours, _open_all(board.of(board_name), declared_for(options.contracts, board_name), like)
+
+
 def _numbers(frames: Frames) -> str:
     numbers = sorted(frames.by_number)
     return (
@@ -184,12 +196,7 @@ def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like 
             faults += error.faults
             continue
         notes += opened.notes
-        for number, frame in enumerate(opened.frames, item.frame or 0):
-            if number in by_number:
-                faults.append(
-                    Fault(item.where, f"holds frame {number} of {item.name!r}, which is in another file too")
-                )
-            by_number[number] = frame
+        by_number.update(enumerate(opened.frames, item.frame or 0))
     if faults:
         raise InputError(*faults)
     if not by_number:
@@ -208,9 +215,7 @@ def _measured(part: TensorDiff, frames: Sequence[tuple[Tensor, Tensor]], options
     board = frames[0][1]
     measures = {name: metric(total) for name, metric in METRICS.items()}
     details: dict[str, Any] = {}
-    if not size:
-        part = replace(part, notes=(*part.notes, "has no elements"))
-    elif options.details:
+    if options.details:
         extra = [
             measure_details(a, b, board.contract.channel_axis if board.contract else 1) for a, b in frames
         ]

@@ -6,11 +6,18 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deploykit.core.errors import DeploykitError, InputError, input_error
+
+if TYPE_CHECKING:
+    from deploykit.align.pictures import Picture
+    from deploykit.align.result import Diff
+
+Draw: TypeAlias = "Callable[[Diff, Sequence[Picture]], str]"
+"""Makes a page, as text, of a result and its pictures."""
 
 DEFAULT_TOLERANCE = "*:sqnr_db>=20"
 
@@ -71,17 +78,18 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--no-diagnosis", action="store_true", help="do not look for the cause of a mismatch")
     made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the result as JSON, too")
+    made.add_argument("--page", type=Path, metavar="FILE", help="write a page with pictures, as HTML")
     made.add_argument("--judge", type=Path, metavar="RESULT", help="judge a result again; no tensor is read")
     made.add_argument("--format", choices=("text", "json"), default="text")
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and give the exit code."""
+def main(arguments: Sequence[str] | None = None, *, draw: Draw | None = None) -> int:
+    """Run the command and give the exit code; `draw` makes the page, where there is something that can."""
     options = parser()
     try:
         given = options.parse_args(arguments)
-        return run(given)
+        return run(given, draw=draw)
     except SystemExit as error:  # argparse has said what is wrong
         return error.code if isinstance(error.code, int) else 2
     except DeploykitError as error:
@@ -105,13 +113,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, *, draw: Draw | None = None) -> int:
     """Compare or judge, write, print."""
     from deploykit.align.result import from_json, judge, to_json
     from deploykit.align.specs import parse_tolerances
     from deploykit.align.terminal import text_of
 
     tolerances = parse_tolerances(given.tolerance or [DEFAULT_TOLERANCE])
+    pictures: tuple[Picture, ...] = ()
+    if given.page is not None and draw is None:
+        raise input_error("--page", "this build draws no pages", "write -o RESULT, or install deploykit")
     if given.judge is not None:
         if given.reference is not None:
             raise input_error("--judge", "judges a result: give no dumps beside it")
@@ -123,9 +134,11 @@ def run(given: argparse.Namespace) -> int:
     else:
         from deploykit.align.verdict import compare_and_judge
 
-        diff = compare_and_judge(given, tolerances)
+        diff, pictures = compare_and_judge(given, tolerances)
     if given.output is not None:
         _write(given.output, to_json(diff))
+    if given.page is not None and draw is not None:
+        _write(given.page, draw(diff, pictures))
     print(to_json(diff) if given.format == "json" else text_of(diff))
     return diff.exit_code
 

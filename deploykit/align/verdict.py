@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from deploykit.align.compare import Options, compare
+from deploykit.align.compare import Options, compare, open_pair
 from deploykit.align.details import MEASURES
 from deploykit.align.dump import Dump
+from deploykit.align.pictures import Picture, picture_of
 from deploykit.align.readers import read_dump
-from deploykit.align.result import Diff, judge
+from deploykit.align.result import Diff, TensorDiff, judge
 from deploykit.align.specs import Tolerance, parse_contracts, parse_groups
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
@@ -20,8 +21,14 @@ from deploykit.core.names import did_you_mean
 Item = TypeVar("Item")
 
 
-def compare_and_judge(given: argparse.Namespace, tolerances: tuple[Tolerance, ...]) -> Diff:
-    """Do what the command line says.
+PICTURES = 24
+"""How many tensors a page shows in pictures, the worst ones."""
+
+
+def compare_and_judge(
+    given: argparse.Namespace, tolerances: tuple[Tolerance, ...]
+) -> tuple[Diff, tuple[Picture, ...]]:
+    """Do what the command line says; there are pictures where a page is asked for.
 
     Raises:
         InputError: options or dumps that cannot be read; every fault of the options at once.
@@ -41,10 +48,30 @@ def compare_and_judge(given: argparse.Namespace, tolerances: tuple[Tolerance, ..
     )
     if faults:
         raise InputError(*faults)
-    reference = read_dump(given.reference, given.reference_as)
+    reference, board = read_dump(given.reference, given.reference_as), read_dump(given.board, given.board_as)
     if given.order is not None:
         reference = replace(reference, order=_order(given.order, reference))
-    return judge(compare(reference, read_dump(given.board, given.board_as), options=options), tolerances)
+    diff = judge(compare(reference, board, options=options), tolerances)
+    return diff, tuple(_pictures(diff, reference, board, options)) if given.page is not None else ()
+
+
+def _pictures(diff: Diff, reference: Dump, board: Dump, options: Options) -> Iterator[Picture]:
+    """Take pictures of the worst tensors in their worst frame, in the order of the dump."""
+    whole = [item for item in diff.tensors if item.status == "compared" and item.name in reference.names]
+    worst = sorted(whole, key=_badness, reverse=True)[:PICTURES]
+    for item in whole:
+        if item not in worst:
+            continue
+        ours, theirs = open_pair(reference, board, item.name, item.board_name, options=options)
+        frame = min(zip(item.sqnr_db_by_frame, item.frames, strict=True))[1]
+        other = theirs.by_number[frame]
+        axis = other.contract.channel_axis if other.contract else 1
+        yield picture_of(item.name, frame, ours.by_number[frame], other, channel_axis=axis)
+
+
+def _badness(item: TensorDiff) -> tuple[bool, bool, float]:
+    """Order tensors: those that fail, those with NaN, then by relative error."""
+    return item.passed is False, bool(item.measures["nonfinite"]), item.measures["relative_l2"]
 
 
 def _parsed(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from deploykit.align.pictures import Picture
+    from deploykit.align.result import Diff
 
 
 @click.command(
@@ -15,4 +22,10 @@ def command(arguments: tuple[str, ...]) -> int:
     """Hand the arguments through: there is one list of options."""
     from deploykit.align.main import main
 
-    return main(arguments)
+    return main(arguments, draw=_draw)
+
+
+def _draw(diff: Diff, pictures: Sequence[Picture]) -> str:
+    from deploykit.reports.diff_page import write_diff_page
+
+    return write_diff_page(diff, pictures)
