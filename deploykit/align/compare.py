@@ -196,7 +196,12 @@ def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like 
             faults += error.faults
             continue
         notes += opened.notes
-        by_number.update(enumerate(opened.frames, item.frame or 0))
+        for number, frame in enumerate(opened.frames, item.frame or 0):
+            if number in by_number:
+                faults.append(
+                    Fault(item.where, f"holds frame {number} of {item.name!r}, which is in another file too")
+                )
+            by_number[number] = frame
     if faults:
         raise InputError(*faults)
     if not by_number:
@@ -215,7 +220,9 @@ def _measured(part: TensorDiff, frames: Sequence[tuple[Tensor, Tensor]], options
     board = frames[0][1]
     measures = {name: metric(total) for name, metric in METRICS.items()}
     details: dict[str, Any] = {}
-    if options.details:
+    if not size:
+        part = replace(part, notes=(*part.notes, "has no elements"))
+    elif options.details:
         extra = [
             measure_details(a, b, board.contract.channel_axis if board.contract else 1) for a, b in frames
         ]

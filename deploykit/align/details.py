@@ -49,7 +49,7 @@ def measure_details(reference: Tensor, board: Tensor, channel_axis: int) -> Deta
     parts: list[Any] = [_Relative(), _Quantiles(), _Top()]
     steps = _Steps(reference, board)
     channels = _ByIndex(channel_axis, reference.shape) if channel_axis < rank else None
-    items = _ByIndex(0, reference.shape) if rank and channel_axis > 0 else None
+    items = _ByIndex(0, reference.shape) if rank > 1 and channel_axis > 0 else None
     tables = [table for table in (channels, items) if table is not None]
     for start, box, x, y in pairs(reference, board):
         steps.add(x, y, board.codes[box])

@@ -175,7 +175,9 @@ class _QuickSums:
 
 def _dots(a: Array, b: Array) -> float:
     """Give the sum of the dot products of rows: a row in its own type, the sum in float64."""
-    return float(sum(numpy.vecdot(a, b).tolist()))
+    if hasattr(numpy, "vecdot"):
+        return float(sum(numpy.vecdot(a, b).tolist()))
+    return float(sum(numpy.matmul(a[:, None, :], b[:, :, None]).reshape(-1).tolist()))  # numpy before 2.0
 
 
 def _chunk_sums(reference: Array, other: Array) -> Sums:

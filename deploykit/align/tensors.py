@@ -95,10 +95,6 @@ class Tensor:
             return Tensor(self.codes[box], self.contract, self.mapping)
         return Tensor(self.take(box))
 
-    def frame(self, index: int) -> Tensor:
-        """Give one entry of the first axis; only for tensors whose type numpy has itself."""
-        return Tensor(self.codes[index], None, self.mapping)
-
     def forget(self) -> None:
         """Give the pages of the file back."""
         if self.mapping is not None:

@@ -14,7 +14,7 @@ from deploykit.analysis.layer_rows import USUALLY_FUSED, Layer, grouped
 from deploykit.analysis.op_costs import Work
 from deploykit.analysis.op_costs.work import known_size
 from deploykit.analysis.time_model import KINDS, LayerColumns, layer_times
-from deploykit.analysis.traffic import off_chip_bytes
+from deploykit.analysis.traffic import ROLE_BITS, off_chip_bytes
 from deploykit.artifacts.costs import Bound, NodeCost, SchemeCost, TimeInterval
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.layer_table import LayerKind
@@ -98,12 +98,11 @@ def _scheme_times(
     found: dict[str, tuple[float, Bound]] = {}
     for index, known in enumerate(layers):
         fixed_s = rates.network_overhead_s if index == 0 else 0.0
-        work_s, memory_s = float(times.work_s[index]), float(times.memory_s[index])
-        busy_s = max(work_s, memory_s)
+        work_s, memory_s = float(times.work_s[index] + times.special_s[index]), float(times.memory_s[index])
         bound: Bound = "compute" if work_s >= memory_s else "memory"
-        if rates.layer_overhead_s + fixed_s >= busy_s:
+        if rates.layer_overhead_s + fixed_s >= max(work_s, memory_s):
             bound = "overhead"
-        found[known.layer.head.id] = busy_s + rates.layer_overhead_s + fixed_s, bound
+        found[known.layer.head.id] = float(times.total_s[index]) + fixed_s, bound
     return found
 
 
@@ -116,9 +115,15 @@ def _columns(layers: Sequence[KnownLayer], scheme: str) -> LayerColumns:
         ops=numpy.array([2.0 * work.macs or work.vector_ops for work in works]),
         weight_bytes=numpy.array([float(traffic.weight) for traffic in moved]),
         activation_bytes=numpy.array([float(traffic.read + traffic.write) for traffic in moved]),
+        special_bytes=numpy.array([2.0 * _special_bytes(work, scheme) for work in works]),
         count=numpy.ones(len(layers)),
         networks=1,
     )
+
+
+def _special_bytes(work: Work, scheme: str) -> float:
+    """Give the bytes of the elements that operations by table behind MACs write."""
+    return work.special_ops * ROLE_BITS[scheme]["activation"] / 8 if work.macs else 0.0
 
 
 def _timed(cost: NodeCost, times: Mapping[str, tuple[float, Bound]]) -> NodeCost:

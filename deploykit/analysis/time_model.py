@@ -1,10 +1,14 @@
 """The time of a network's layers: compute, memory, vector work and overhead, each at its own rate.
 
-A layer takes max(work / rate, off-chip bytes / bandwidth) + an overhead, a network a fixed time on top.
-Layers with MACs work at `efficiency` of their class x peak, the others at the vector rate of their class
-(bytes read and written a second). Activations stay on the chip where a layer's inputs and outputs together
-fit `resident_bytes`; where neither they nor the weights fit, the cheaper of the two is read again for every
-tile of the other.
+A layer takes the longer of work / rate and off-chip bytes / bandwidth, then what it computes by table, then
+an overhead; a network takes a fixed time on top. Layers with MACs work at `efficiency` of their class x
+peak, the others at the vector rate of their class (bytes read and written a second). Operations by table
+behind MACs (the sigmoid of a SiLU) read and write an element each, at the rate of such layers.
+Activations stay on the chip where a layer's inputs and outputs together fit `resident_bytes`; where
+neither they nor the weights fit, the cheaper of the two is read again for every tile of the other.
+
+"The longer of" is the norm (a^4 + b^4)^(1/4): near the ridge computing and copying hide each other in
+part only.
 """
 
 from __future__ import annotations
@@ -45,6 +49,9 @@ CLASS_OF: dict[LayerKind, str] = {
 }
 """The class whose rate a kind of layer shares."""
 
+OVERLAP = 4.0
+"""Order of the norm that stands for the longer of two times."""
+
 KINDS: tuple[LayerKind, ...] = tuple(CLASS_OF)
 _CLASS_INDEX = numpy.array([CLASSES.index(name) for name in CLASS_OF.values()], dtype=numpy.int64)
 
@@ -59,6 +66,7 @@ class LayerColumns:
     ops: Floats
     weight_bytes: Floats
     activation_bytes: Floats
+    special_bytes: Floats
     count: Floats
     networks: int
 
@@ -85,6 +93,7 @@ class LayerColumns:
             self.ops[kept],
             self.weight_bytes[kept],
             self.activation_bytes[kept],
+            self.special_bytes[kept],
             self.count[kept],
             len(chosen),
         )
@@ -92,11 +101,12 @@ class LayerColumns:
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """Seconds of single layers: `work_s` at the rate of the class, `memory_s` for off-chip bytes,
-    `total_s` of both with the overhead."""
+    """Seconds of single layers: `work_s` at the rate of the class, `memory_s` for off-chip bytes, `special_s`
+    by table, `total_s` of all with the overhead."""
 
     work_s: Floats
     memory_s: Floats
+    special_s: Floats
     total_s: Floats
 
 
@@ -120,6 +130,7 @@ def layer_columns(
         activation_bytes=column(
             (row.read_elements + row.write_elements) * activation_bits / 8 for _, row in flat
         ),
+        special_bytes=column(row.special_ops * activation_bits / 4 if row.macs else 0.0 for _, row in flat),
         count=column(row.count for _, row in flat),
         networks=1 + max((index for index, _ in flat), default=-1),
     )
@@ -150,7 +161,9 @@ def layer_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> 
     amount = numpy.where(rate_class < len(MAC_CLASSES), table.ops, table.activation_bytes)
     work_s = amount / by_class[rate_class]
     memory_s = off_chip_bytes(table, rates.resident_bytes) / rates.bandwidth_bytes_per_s
-    return LayerTimes(work_s, memory_s, numpy.maximum(work_s, memory_s) + rates.layer_overhead_s)
+    special_s = table.special_bytes / rates.vector_bytes_per_s["special"]
+    busy_s = (work_s**OVERLAP + memory_s**OVERLAP) ** (1 / OVERLAP)
+    return LayerTimes(work_s, memory_s, special_s, busy_s + special_s + rates.layer_overhead_s)
 
 
 def network_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> Floats:

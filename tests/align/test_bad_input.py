@@ -146,3 +146,18 @@ def test_an_unknown_measure(lab: Lab) -> None:
     lab.save("board/t.npy", [1.0])
     answer = lab.diff("--tolerance", "*:sqnr>=20")
     assert "no measure 'sqnr', did you mean 'sqnr_db'?" in answer.err
+
+
+def test_one_frame_in_two_files(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0])
+    lab.save("board/t.npy", [1.0])
+    lab.save("board/frame_0/t.npy", [2.0])
+    answer = lab.diff()
+    assert answer.code == 2
+    assert "holds frame 0 of 't', which is in another file too" in answer.err
+
+
+def test_a_tensor_without_elements_is_said(lab: Lab) -> None:
+    lab.save("ref/t.npy", numpy.zeros((0, 4)))
+    lab.save("board/t.npy", numpy.zeros((0, 4)))
+    assert "t: has no elements" in lab.diff("--details").out

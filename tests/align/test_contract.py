@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ml_dtypes
 import numpy
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from deploykit.align.contract import Contract, as_yaml, byte_count, decode, encode, stored_values
 from deploykit.align.element_types import Array, float8_table, to_codes, to_values
+from deploykit.align.tensors import boxes, from_bytes
 from deploykit.core.errors import InputError
 
 
@@ -107,8 +110,6 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 def wider(draw: st.DrawFn, plain: Contract) -> Contract:
     """Add a row pitch that has room for the longest row."""
-    from dataclasses import replace
-
     gap = draw(st.integers(0, 5))
     return replace(plain, row_pitch_bytes=8 * 14 * 4 + gap) if gap else plain
 
@@ -122,6 +123,27 @@ def test_what_is_encoded_is_decoded(contract: Contract, seed: int) -> None:
     expected = numpy.clip(values, -8, 7.9375) if contract.dtype == "q3.4" else values
     assert len(buffer) == byte_count(contract)
     numpy.testing.assert_array_equal(decode(buffer, contract), expected)
+
+
+@given(contracts(), st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_blocks_of_a_mapped_dump_are_the_dump(contract: Contract, seed: int, limit: int) -> None:
+    if contract.dtype.startswith(("int", "uint")):
+        contract = replace(
+            contract, scale=tuple(0.5 + index for index in range(contract.shape[1])), zero_point=(3,)
+        )
+    data = numpy.random.default_rng(seed).bytes(byte_count(contract))
+    tensor, found = from_bytes(data, contract), numpy.full(contract.shape, numpy.nan)
+    starts = []
+    for start, box in boxes(contract.shape, limit):
+        values = tensor.take(box)
+        assert values.flags.c_contiguous
+        assert values.dtype.isnative
+        found[box] = values
+        starts.append((start, values.size))
+    numpy.testing.assert_array_equal(found, decode(data, contract))
+    assert starts == [
+        (sum(size for _, size in starts[:index]), size) for index, (_, size) in enumerate(starts)
+    ]
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "uint32", "int32"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 import numpy
@@ -173,3 +174,26 @@ def test_text_is_plain_and_fits_a_hundred_columns(lab: Lab) -> None:
     lines = [line for line in answer.out.splitlines() if str(lab.folder) not in line]
     assert max(map(len, lines)) <= 100
     assert answer.out.isascii()
+
+
+def test_values_at_odd_addresses(lab: Lab) -> None:
+    values = feature_map(1, 3, 50, 70)
+    contract = Contract((1, 3, 50, 70), header_bytes=3, row_pitch_bytes=283)
+    lab.save("ref/t.npy", values)
+    lab.write("board/t.bin", encode(values, contract))
+    answer = lab.diff("--contract", "t:header_bytes=3,row_pitch_bytes=283", "--tolerance", "*:bit_exact>=1")
+    assert answer.code == 0, answer.out
+
+
+def test_a_row_a_layer_of_a_real_simulator_run(lab: Lab) -> None:
+    """RKNN's own table gives the cosines of these dumps: gs 0.99630, r1 0.99637, output 0.99733."""
+    golden = os.environ.get("DEPLOYKIT_GOLDEN")
+    if not golden:
+        pytest.skip("DEPLOYKIT_GOLDEN is not set")
+    folder = f"{golden}/dumps/rknn_bev"
+    answer = lab.diff("--format", "json", reference=f"{folder}/golden", board=f"{folder}/simulator")
+    assert answer.code == 0
+    assert len(answer.result["tensors"]) == 11
+    for name, cosine in (("r0", 0.99992), ("gs", 0.99630), ("r1", 0.99637), ("output", 0.99733)):
+        assert answer.tensor(name)["measures"]["cosine"] == pytest.approx(cosine, abs=6e-6)
+    assert answer.result["first_divergence"] == "gs"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploykit.align.dump import Dump, Stored
 from deploykit.align.readers.single import KINDS, in_file
-from deploykit.core.errors import input_error
+from deploykit.core.errors import InputError, input_error
 
 FRAME_FOLDER = re.compile(r"(?:frame|Result|result|iter|step)?[_-]?(\d+)")
 HORIZON = re.compile(r"model_infer_output_(?P<index>\d+)_(?P<name>.+)\.(?:bin|txt)")
@@ -33,7 +33,12 @@ def read_files(path: Path) -> Dump | None:
         if file.suffix not in KINDS or file.name in NOT_DATA or file.name.endswith(".layer_info.txt"):
             left_out.append(str(relative))
             continue
-        stored.extend(in_file(file, str(inside.with_suffix("")), frame))
+        try:
+            stored.extend(in_file(file, str(inside.with_suffix("")), frame))
+        except InputError:
+            if file.suffix != ".json":
+                raise
+            left_out.append(str(relative))  # the tools write other JSON beside the tensors
     return Dump(str(path), "files", tuple(stored), left_out=tuple(left_out))
 
 

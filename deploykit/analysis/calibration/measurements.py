@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,10 @@ class Measurement:
         return self.model if self.batch == 1 else f"{self.model} (batch {self.batch})"
 
 
-def read_measurements(path: Path) -> tuple[Measurement, ...]:
-    """Read a file of measurements.
+def read_measurements(
+    path: Path, *, check: Callable[[Measurement], Iterable[Fault]] | None = None
+) -> tuple[Measurement, ...]:
+    """Read a file of measurements; `check` finds more faults of a row, such as a network that nobody knows.
 
     Raises:
         InputError: everything that is wrong with it, each fault with its line.
@@ -72,6 +74,7 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
         if any(cell.strip() for cell in cells):
             row = _row(f"{path}:{number}", head, cells, faults)
             rows += [row] if row else []
+            faults += check(row) if check and row else ()
     faults += _twice(rows)
     if faults:
         raise InputError(*faults)
