@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow
 from deploykit.artifacts.graph import NodeInfo
-from deploykit.artifacts.precision import ACTIVATION_BITS, Scheme, TensorPrecision, is_integer
+from deploykit.artifacts.precision import (
+    ACTIVATION_BITS,
+    NodePrecision,
+    PrecisionPlan,
+    Scheme,
+    TensorPrecision,
+    is_integer,
+)
 
 FLOAT_STORAGE: dict[Scheme, str] = {"float32": "float", "float16": "float16"}
 
@@ -32,6 +40,20 @@ def storage_types(
         if output in found:
             found[state_input] = found[output]
     return tuple(TensorPrecision(name, dtype) for name, dtype in found.items())
+
+
+def plan_of(
+    flow: NetworkFlow, nodes: tuple[NodePrecision, ...], notices: tuple[str, ...] = ()
+) -> PrecisionPlan:
+    """Make a plan of nodes' schemes (all nodes', in execution order), with the storage types that follow."""
+    schemes = {node.node: node.scheme for node in nodes}
+    unrounded = [
+        name
+        for rule in FLOAT_RULES
+        for name, owner in rule(flow).tensors.items()
+        if not is_integer(schemes[owner])
+    ]
+    return PrecisionPlan(flow.partition.network, nodes, storage_types(flow, schemes, unrounded), notices)
 
 
 def _storage(

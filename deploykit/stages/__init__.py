@@ -76,6 +76,14 @@ STAGES: dict[str, Stage] = {
         section="analyze",
         uses_profile=True,
     ),
+    "sensitivity": Stage(
+        "sensitivity",
+        "Measure how far the outputs move with one layer on fewer bits, if asked.",
+        version=1,
+        reads=("split",),
+        section="sensitivity",
+        data="calibration",
+    ),
     "precision": Stage(
         "precision",
         "Choose each node's precision, with a reason.",

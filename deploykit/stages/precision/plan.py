@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
 from deploykit.analysis.layer_units import Unit, joined_units, layer_units
-from deploykit.analysis.storage_types import storage_types
+from deploykit.analysis.storage_types import plan_of
 from deploykit.artifacts.costs import CostReport, NodeCost
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import (
@@ -62,15 +62,11 @@ def plan_precision(
         planned |= _by_policy(joined_units(flow, units), node_costs, allowed, pick)
         planned |= {node: _float(offers[node], allowed[node]) for node in free if node not in planned}
     schemes = {node: scheme for node, (scheme, _) in planned.items()}
-    float_tensors = [
-        name for _, found in marks for name, owner in found.tensors.items() if not is_integer(schemes[owner])
-    ]
     found = tuple(
         NodePrecision(node.id, *planned[node.id], _granularity(profile, offers[node.id], schemes[node.id]))
         for node in nodes
     )
-    tensors = storage_types(flow, schemes, float_tensors)
-    return PrecisionPlan(partition.network, found, tensors, _notices(partition, asked, schemes))
+    return plan_of(flow, found, _notices(partition, asked, schemes))
 
 
 def _fixed(

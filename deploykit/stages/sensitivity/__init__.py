@@ -1,0 +1,41 @@
+"""Measure how far the outputs move when one layer computes on fewer bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from deploykit.artifacts.model import Partition
+from deploykit.artifacts.sensitivity import Sensitivity
+from deploykit.stages.sensitivity.params import SensitivityParams
+
+if TYPE_CHECKING:
+    from deploykit.core.workspace import Workspace
+    from deploykit.stages.call import StageCall
+    from deploykit.tasks.protocol import Clip
+
+PARAMS = SensitivityParams
+GIVES = Sensitivity
+
+
+def measure_sensitivity(
+    partition: Partition, clips: Iterable[Clip], *, params: SensitivityParams, workspace: Workspace
+) -> Sensitivity:
+    """Give each layer's error at each scheme, over the frames of the clips; nothing where `mode` is "off".
+
+    A layer's weights are those that the quantize stage would write for it (with its default options), and its
+    results are rounded as they would be. State enters each frame as the float network has it.
+
+    Raises:
+        InputError: no frames, outputs that the network does not have, no real outputs.
+    """
+    if params.mode == "off":
+        return Sensitivity(partition.network, "off", params.measure, 0, (), ())
+    from deploykit.stages.sensitivity.network import network_sensitivity  # pulls onnx in: only when it is run
+
+    return network_sensitivity(partition, clips, params=params, workspace=workspace)
+
+
+def run(call: StageCall) -> Sensitivity:
+    """Run the stage for the pipeline."""
+    return measure_sensitivity(call.inputs["split"], call.clips, params=call.params, workspace=call.workspace)
