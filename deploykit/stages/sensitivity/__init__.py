@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
     from deploykit.tasks.protocol import Clip
 
+__all__ = ["GIVES", "PARAMS", "SensitivityParams", "measure_sensitivity", "run"]
+
 PARAMS = SensitivityParams
 GIVES = Sensitivity
 

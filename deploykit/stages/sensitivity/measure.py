@@ -126,7 +126,9 @@ class _Runner:
         """Give all outputs with the layer's results changed; those that it does not reach are the base's."""
         found = {name: values.get(name, reference[name]) for name in self._task.outputs}
         if self._after is not None:
-            fed = {name: changed.get(name, values.get(name)) for name in self.files.after_inputs}
+            fed = {
+                name: changed[name] if name in changed else values[name] for name in self.files.after_inputs
+            }
             names = self.files.after_outputs
             found.update(zip(names, run_session(self._after, fed, names), strict=True))
         return {name: changed.get(name, value) for name, value in found.items()}
