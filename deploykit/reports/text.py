@@ -115,6 +115,8 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
         kept = f"{rate.frames - rate.late_frames} of {rate.frames} frames meet their deadline"
         worst = f"worst {units.duration(rate.worst_latency_s)} of {units.duration(rate.deadline_s)}"
         yield "red" if rate.late_frames else "", f"{kept} ({worst})"
+    if (predicted := predicted_words(network)) is not None:
+        yield "", predicted
     for fallback in network.fallbacks[:FALLBACK_LINES]:
         part = units.percent(fallback.time_share)
         yield (
@@ -128,6 +130,16 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
         )
     if network.dumps is not None:
         yield from _dump_remarks(network.dumps)
+
+
+def predicted_words(network: NetworkView) -> str | None:
+    """Say how sure the time is, and what the data sheet alone says; None where there is nothing to add."""
+    if network.low_s is None and network.spec_s is None:
+        return None
+    words = f"predicted {units.duration(network.time_s)}"
+    if network.low_s is not None:
+        words += f" ({units.duration(network.low_s)} to {units.duration(network.high_s)})"
+    return words + (f", spec roofline {units.duration(network.spec_s)}" if network.spec_s is not None else "")
 
 
 def _dump_remarks(dumps: DumpsView) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from deploykit.reports.text import print_run
+from deploykit.reports.text import predicted_words, print_run
 from deploykit.reports.views import RunView
 
 
@@ -43,6 +43,15 @@ def test_it_says_what_decides(view: RunView) -> None:
     assert "npu does not run ScatterND" in text
     assert "2 of 4 frames meet their deadline" in text
     assert "not compared: 1 missing" in text
+
+
+def test_a_time_from_measured_networks_has_its_interval_and_the_rooflines_beside(view: RunView) -> None:
+    first, *others = view.networks
+    told = replace(first, time_s=3.1e-3, low_s=2.7e-3, high_s=3.6e-3, spec_s=1.4e-3)
+    assert predicted_words(told) == "predicted 3.10 ms (2.70 ms to 3.60 ms), spec roofline 1.40 ms"
+    assert predicted_words(replace(told, low_s=None, spec_s=None)) is None
+    text = printed(replace(view, networks=(told, *others)))
+    assert "predicted 3.10 ms (2.70 ms to 3.60 ms), spec roofline 1.40 ms" in " ".join(text.split())
 
 
 def test_a_pipe_gets_no_escape_codes_and_a_terminal_gets_only_ours(view: RunView) -> None:

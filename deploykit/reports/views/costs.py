@@ -49,6 +49,17 @@ def segment_totals(result: NetworkResults) -> dict[str, SegmentTotal]:
     return {total.segment: total for total in result.costs.segment_totals(schemes)}
 
 
+def spec_time_s(result: NetworkResults) -> float | None:
+    """Give the time by the data sheet's roofline; None where the predicted time is just that."""
+    if result.costs is None:
+        return None
+    schemes: dict[str, str] = {**result.plan.scheme_of()} if result.plan else {}
+    chosen = [node.at(schemes.get(node.node, "")) for node in result.costs.nodes]
+    if all(cost.spec_time_s is None for cost in chosen):
+        return None
+    return sum(cost.roofline_s for cost in chosen)
+
+
 def uniform_times(costs: CostReport | None, chip: ChipProfile) -> tuple[tuple[str, float], ...]:
     """Give the network's time with every node at one of the main engine's schemes, where offered."""
     if costs is None:

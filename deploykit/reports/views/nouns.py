@@ -282,6 +282,12 @@ class NetworkView:
     precision: tuple[PrecisionGroup, ...]
     memory: MemoryView | None
     dumps: DumpsView | None
+    low_s: float | None = None
+    high_s: float | None = None
+    """Where the time may lie, for the reasons in `interval_reasons`; None where nothing is uncertain."""
+    spec_s: float | None = None
+    """The time by the data sheet's roofline, where `time_s` comes from measured networks."""
+    interval_reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

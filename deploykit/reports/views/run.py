@@ -39,6 +39,7 @@ def run_view(results: RunResults) -> RunView:
 def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
     rows = costs.node_rows(result)
     time_s = sum(row.time_s for row in rows) if rows else None
+    interval = result.costs.interval if result.costs else None
     return NetworkView(
         network=result.network,
         nodes_count=_nodes_count(result),
@@ -63,6 +64,10 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         precision=segments.precision_groups(result, rows),
         memory=memory_view(result.memory, results.chip),
         dumps=dumps_view(result),
+        low_s=time_s * interval.low_factor if time_s and interval else None,
+        high_s=time_s * interval.high_factor if time_s and interval else None,
+        spec_s=costs.spec_time_s(result),
+        interval_reasons=interval.reasons if interval else (),
     )
 
 
