@@ -166,14 +166,28 @@ def _with_main(profile: ChipProfile, main: EngineProfile) -> ChipProfile:
 def _with_peak(profile: ChipProfile, scale: float) -> ChipProfile:
     main = profile.engines[0]
     peaks = {name: _scaled(peak, scale) for name, peak in main.peak_ops_per_s.items()}
-    return _with_main(profile, dataclasses.replace(main, peak_ops_per_s=peaks))
+    calibration = tuple(
+        dataclasses.replace(item, peak_ops_per_s=item.peak_ops_per_s * scale)
+        if item.engine == main.name
+        else item
+        for item in profile.calibration
+    )
+    faster = _with_main(profile, dataclasses.replace(main, peak_ops_per_s=peaks))
+    return dataclasses.replace(faster, calibration=calibration)
 
 
 def _with_bandwidth(profile: ChipProfile, scale: float) -> ChipProfile:
-    dram = dataclasses.replace(
-        profile.dram, bandwidth_bytes_per_s=_scaled(profile.dram.bandwidth_bytes_per_s, scale)
+    bandwidth = _scaled(profile.dram.bandwidth_bytes_per_s, scale)
+    calibration = []
+    for item in profile.calibration:
+        own = item.rates.bandwidth_bytes_per_s * scale
+        rates = dataclasses.replace(item.rates, bandwidth_bytes_per_s=own)
+        calibration.append(dataclasses.replace(item, rates=rates))
+    return dataclasses.replace(
+        profile,
+        dram=dataclasses.replace(profile.dram, bandwidth_bytes_per_s=bandwidth),
+        calibration=tuple(calibration),
     )
-    return dataclasses.replace(profile, dram=dram)
 
 
 def _scaled(quantity: Quantity, scale: float) -> Quantity:

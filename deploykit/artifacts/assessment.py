@@ -33,7 +33,8 @@ class SchemeFigures:
     """One network with every node at one scheme, unless a rule or its engine keeps it at another.
 
     `time_s` is the predicted latency of one run, alone on the chip, its nodes one after another; `low_s` and
-    `high_s` enclose it where the cost report gives an interval (its reasons are among the notices).
+    `high_s` enclose it where the cost report gives an interval (its reasons are among the notices);
+    `roofline_s` is the time by the data sheet's roofline, the same where no measured networks tell better.
     `peak_ops_per_s` is that of one main engine, `engines` how many the chip has. `runs_per_s` is 1 / latency,
     `most_runs_per_s` the bound with all engines busy at once and the memory full. `macs` are those on the
     main engine. `kept` counts nodes with MACs at another scheme.
@@ -41,6 +42,7 @@ class SchemeFigures:
 
     scheme: str
     time_s: float
+    roofline_s: float
     low_s: float | None
     high_s: float | None
     bound_s: tuple[tuple[Bound, float], ...]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 )
 @click.option("--orders", type=click.IntRange(min=1), help="How many chips you order, for their cost.")
 @click.option(
+    "--trips", metavar="NODE=COUNT", multiple=True, help="How often a Loop runs at most; repeatable."
+)
+@click.option(
     "--simplify/--no-simplify", default=True, help="Fold what is constant first, as the export step does."
 )
 @click.option("--advice", is_flag=True, help="Say what would make the networks faster, and by how much.")
@@ -51,6 +54,7 @@ def command(
     scheme: str,
     bindings: tuple[str, ...],
     orders: int | None,
+    trips: tuple[str, ...],
     simplify: bool,
     advice: bool,
     work: Path | None,
@@ -74,7 +78,7 @@ def command(
     from deploykit.stages.assess.board import assess_chips
 
     profiles = profiles_of(chips)
-    networks = read_networks(models, bindings, simplify=simplify)
+    networks = read_networks(models, bindings, trips=trips, simplify=simplify)
     answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0, advise=advice)
     if form == "json":
         from deploykit.core.codec import encode

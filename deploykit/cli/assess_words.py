@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deploykit.analysis.graph_work import all_nodes
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.stages.assess.read import Binding, ReadNetwork, read_network
@@ -24,9 +25,10 @@ class _Value:
 
 
 def read_networks(
-    models: Sequence[str], bindings: Sequence[str], *, simplify: bool
+    models: Sequence[str], bindings: Sequence[str], *, trips: Sequence[str], simplify: bool
 ) -> tuple[ReadNetwork, ...]:
     """Read every model with every binding. Raises InputError with the faults of all."""
+    counts = dict(map(_trip_count, trips))
     rated = [_model(text) for text in models]
     names = tuple(_names([path for path, _ in rated]))
     sets = [_values(text, names) for text in bindings]
@@ -38,10 +40,34 @@ def read_networks(
             found += read_network(path, network=name, rate_hz=rate_hz, bindings=own, simplify=simplify)
         except InputError as error:
             faults += error.faults
-    faults = faults or list(_unused(found, [value for values in sets for value in values]))
+    loops = {item.network: _loops(item) for item in found}
+    faults = faults or [*_unused(found, [value for values in sets for value in values])]
+    faults += _unknown_loops(counts, loops)
     if faults:
         raise InputError(*faults)
-    return tuple(found)
+    return tuple(_with_trips(item, counts, loops[item.network]) for item in found)
+
+
+def _loops(network: ReadNetwork) -> frozenset[str]:
+    return frozenset(node.id for node in all_nodes(network.graph) if node.subgraphs)
+
+
+def _unknown_loops(counts: Mapping[str, int], loops: Mapping[str, frozenset[str]]) -> Iterator[Fault]:
+    known = frozenset[str]().union(*loops.values())
+    for name in counts:
+        if loops and name not in known:
+            yield Fault(f"--trips {name}", f"no model has such a loop{did_you_mean(name, known)}")
+
+
+def _with_trips(network: ReadNetwork, counts: Mapping[str, int], loops: frozenset[str]) -> ReadNetwork:
+    return replace(network, trip_counts=tuple((name, n) for name, n in counts.items() if name in loops))
+
+
+def _trip_count(text: str) -> tuple[str, int]:
+    name, equals, count = text.rpartition("=")
+    if not equals or not name or not count.isdecimal():
+        raise input_error(f"--trips {text}", "not of the form NODE=COUNT", "such as decode_loop=100")
+    return name, int(count)
 
 
 def _binding(values: Sequence[_Value], network: str) -> Binding:

@@ -131,6 +131,9 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
     time_s = figures.time_s
     if figures.most_runs_per_s > 1.05 * figures.runs_per_s:
         yield f"all engines at once: at most {units.digits(figures.most_runs_per_s)} runs/s"
+    if figures.roofline_s != time_s:
+        roofline = units.duration(figures.roofline_s)
+        yield f"calibrated on measured networks; the data sheet's roofline: {roofline}"
     if figures.energy_j is not None:
         yield f"energy of a run: {_joules(figures.energy_j)}"
     for item in coverage.off_engine[:OPERATOR_LINES]:

@@ -81,3 +81,16 @@ def test_a_whole_shape_binds_an_input_and_a_prefix_one_model(free: Any) -> None:
     networks = json.loads(answer.out)["chips"][0]["networks"]
     assert [network["sizes"] for network in networks] == [[["N", 1], ["H", 8]], [["N", 2], ["H", 4]]]
     assert [network["coverage"]["macs"] for network in networks] == [768, 768]
+
+
+def test_a_loop_needs_to_know_how_often(shell: Any) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    looped (int64 n, bool go, float[4] x) => (float[4] y) {
+        y = Loop(n, go, x) <body = b (int64 i, bool c, float[4] a) => (bool d, float[4] e) {
+            d = Identity(c)  e = Neg(a) }> }"""
+    onnx.save(onnx.parser.parse_model(text), shell.folder / "looped.onnx")
+    words = ("assess", "looped.onnx", "--no-simplify", "--chips", "rk3588")
+    assert "nobody knows how often Loop runs" in shell.command(*words).err
+    assert shell.command(*words, "--trips", "y=10").code == 0
+    assert "no model has such a loop" in shell.command(*words, "--trips", "z=10").err
+    assert "not of the form NODE=COUNT" in shell.command(*words, "--trips", "y").err

@@ -33,7 +33,9 @@ def advice_for(
         profile=fill_blanks(profile, at="typical").profile,
         schemes=made.plan.scheme_of(),
         others={scheme: plan.scheme_of() for scheme, plan in made.plans[1:]},
-        settings=WorkSettings({name: CustomCost() for name in unknown_operators(network.graph)}),
+        settings=WorkSettings(
+            {name: CustomCost() for name in unknown_operators(network.graph)}, dict(network.trip_counts)
+        ),
     )
     advice = sorted((*advise(planned), *_recut(network, made, profile)), key=lambda item: item.after_s)
     return tuple(advice), headrooms(planned, made.scheme)

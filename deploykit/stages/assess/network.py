@@ -79,7 +79,8 @@ def assess_network(
 def draft(network: ReadNetwork, profile: ChipProfile) -> tuple[Partition, CostReport]:
     """Cut a network for a chip, and cost it; operators of unknown cost count as their tensors alone."""
     partition = draft_partition(network.model, network.graph, network=network.network, profile=profile)
-    params = AnalyzeParams(custom_costs={name: CustomCost() for name in unknown_operators(network.graph)})
+    custom = {name: CustomCost() for name in unknown_operators(network.graph)}
+    params = AnalyzeParams(custom_costs=custom, trip_counts=dict(network.trip_counts))
     return partition, analyze_costs(partition, profile=profile, params=params)
 
 
@@ -123,6 +124,7 @@ def scheme_figures(
     return SchemeFigures(
         scheme=scheme,
         time_s=time_s,
+        roofline_s=sum(cost.roofline_s for _, cost in chosen),
         low_s=time_s * interval.low_factor if interval else None,
         high_s=time_s * interval.high_factor if interval else None,
         bound_s=tuple(sorted(bound_s.items(), key=lambda item: -item[1])),

@@ -35,7 +35,7 @@ class ReadNetwork:
 
     `variant` is the binding's text where the network is read with several. `free` are the names of all sizes
     that the file leaves free, `inputs` those of its inputs, `plain` the model before they were bound.
-    `notices` say what could not be done to it.
+    `notices` say what could not be done to it; `trip_counts` how often a Loop runs at most, by node id.
     """
 
     network: str
@@ -49,6 +49,7 @@ class ReadNetwork:
     graph: GraphInfo
     simplify: bool
     notices: tuple[str, ...] = ()
+    trip_counts: tuple[tuple[str, int], ...] = ()
 
 
 def read_network(

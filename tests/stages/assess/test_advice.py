@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from deploykit.artifacts.advice import Advice, Headroom
+from deploykit.core.calibration import Calibration, MacClass, Rates, Spread, VectorClass
 from deploykit.core.profile import ChipProfile, Quantity
 from deploykit.stages.assess.advice import advice_for
 from deploykit.stages.assess.network import assess_network
@@ -108,3 +109,16 @@ def test_a_network_of_moves_alone_always_gains_from_bandwidth(wide: ChipProfile,
     net (float[1,8,8] x) => (float[1,8,8] y) { y = Transpose<perm=[0,2,1]>(x) }"""
     _, rooms = ask(wide, read(text, bind=())[0])
     assert rooms["bandwidth"].enough is None
+
+
+def test_calibrated_times_follow_the_chip_too(chip: ChipProfile, read: Read) -> None:
+    half: dict[MacClass, float] = dict.fromkeys(get_args(MacClass), 0.5)
+    rates = Rates(half, 1e15, 0.0, dict.fromkeys(get_args(VectorClass), 1e15), 0.0, 0.0)
+    calibrated = Calibration("npu", "w8a8", "test", 1e9, rates, Spread(0.1, 0.0, {}))
+    network = read(bind=({"N": 1},))[0]
+    advice, rooms = ask(replace(chip, calibration=(calibrated,)), network)
+    faster = advice["twice the speed, as 2:4 sparsity or half the MACs give"]
+    # half of the peak: the Conv, with the Relu in it, takes 589.824 us; the CPU's Sigmoid is not calibrated
+    assert faster.before_s == pytest.approx(589.824e-6 + 16.384e-6, rel=1e-4)
+    assert faster.after_s == pytest.approx(294.912e-6 + 16.384e-6, rel=1e-4)
+    assert dict(rooms["peak"].times_s)[2e9] == pytest.approx(faster.after_s)

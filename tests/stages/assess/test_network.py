@@ -120,9 +120,9 @@ def test_shape_arithmetic_is_folded_before_it_counts(chip: ChipProfile, tmp_path
     { s = Shape(x)  n = Gather(s, zero)  m = Unsqueeze(n, front)  t = Concat<axis=0>(m, minus)
       r = Relu(x)  y = Reshape(r, t) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "net.onnx")
-    whole = {"network": "net", "bindings": (Binding("", {"N": 1}),)}
-    (plain,) = read_network(tmp_path / "net.onnx", simplify=False, **whole)
-    (folded,) = read_network(tmp_path / "net.onnx", **whole)
+    one = (Binding("", {"N": 1}),)
+    (plain,) = read_network(tmp_path / "net.onnx", network="net", bindings=one, simplify=False)
+    (folded,) = read_network(tmp_path / "net.onnx", network="net", bindings=one)
     assert [node.op for node in folded.graph.nodes] == ["Relu", "Reshape"]
     assert assess_network(plain, profile=chip)[0].coverage.nodes == 6
     assert assess_network(folded, profile=chip)[0].coverage.nodes == 2
