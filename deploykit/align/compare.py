@@ -277,7 +277,8 @@ def pair_sums(a: Tensor, b: Tensor, *, exact: bool) -> Sums:
 def _narrow(x: Array, y: Array) -> tuple[Array, Array]:
     """Give both as float32 where that holds every value of their types."""
     if all(side.dtype.itemsize <= 2 or side.dtype == numpy.float32 for side in (x, y)):
-        return x.astype(numpy.float32, copy=False), y.astype(numpy.float32, copy=False)
+        with numpy.errstate(invalid="ignore"):  # NaN that signals
+            return x.astype(numpy.float32, copy=False), y.astype(numpy.float32, copy=False)
     return x, y
 
 

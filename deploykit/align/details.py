@@ -10,7 +10,7 @@ import numpy
 
 from deploykit.align import element_types
 from deploykit.align.element_types import Array
-from deploykit.align.tensors import Box, Tensor, pairs
+from deploykit.align.tensors import BLOCK, Box, Tensor, boxes, pairs
 
 QUANTILES = {"p50_abs": 0.5, "p90_abs": 0.9, "p99_abs": 0.99, "p999_abs": 0.999}
 TOP = (1, 5)
@@ -46,7 +46,7 @@ class Details:
 def measure_details(reference: Tensor, board: Tensor, channel_axis: int) -> Details:
     """Measure one frame in one pass, block by block; places that are not finite count for nothing."""
     rank = len(reference.shape)
-    parts: list[Any] = [_Relative(), _Quantiles(), _Top()]
+    parts: list[Any] = [_Relative(), _Quantiles()]
     steps = _Steps(reference, board)
     channels = _ByIndex(channel_axis, reference.shape) if channel_axis < rank else None
     items = _ByIndex(0, reference.shape) if rank > 1 and channel_axis > 0 else None
@@ -59,6 +59,7 @@ def measure_details(reference: Tensor, board: Tensor, channel_axis: int) -> Deta
         for table in tables:
             table.add(a, d, box)
     measures = {name: value for part in (*parts, steps) for name, value in part.measures().items()}
+    measures.update(_top_agreement(reference, board, channel_axis))
     by_channel = channels.sqnr_db() if channels else ()
     if by_channel:
         measures["worst_channel_sqnr_db"] = min(by_channel)
@@ -68,7 +69,8 @@ def measure_details(reference: Tensor, board: Tensor, channel_axis: int) -> Deta
 
 
 def _finite(x: Array, y: Array) -> tuple[Array, Array, Array]:
-    a, b = x.astype(numpy.float64), y.astype(numpy.float64)
+    with numpy.errstate(invalid="ignore"):  # NaN that signals
+        a, b = x.astype(numpy.float64), y.astype(numpy.float64)
     finite = numpy.isfinite(a) & numpy.isfinite(b)
     if not finite.all():
         a, b = numpy.where(finite, a, 0.0), numpy.where(finite, b, 0.0)
@@ -121,28 +123,24 @@ class _Quantiles:
         return found
 
 
-class _Top:
-    """Which places hold the largest values, on either side; of equal ones the first count."""
-
-    def __init__(self) -> None:
-        self.best = [(numpy.empty(0), numpy.empty(0, numpy.int64)) for _ in range(2)]
-
-    def add(self, a: Array, b: Array, d: Array, start: int) -> None:
-        for side, values in enumerate((a.reshape(-1), b.reshape(-1))):
-            near = (
-                values >= numpy.partition(values, -TOP[-1])[-TOP[-1]]
-                if values.size > TOP[-1]
-                else values > -1e400
-            )
-            places = numpy.flatnonzero(near)
-            all_values = numpy.concatenate([self.best[side][0], values[places]])
-            all_places = numpy.concatenate([self.best[side][1], places + start])
-            order = numpy.lexsort((all_places, -all_values))[: TOP[-1]]
-            self.best[side] = all_values[order], all_places[order]
-
-    def measures(self) -> dict[str, float]:
-        (_, a), (_, b) = self.best
-        return {f"top{k}": len({*a[:k].tolist()} & {*b[:k].tolist()}) / k for k in TOP if len(a) >= k}
+def _top_agreement(reference: Tensor, board: Tensor, axis: int) -> dict[str, float]:
+    """Share of the `k` largest along the channels (of the whole tensor, where it has one axis) that are the
+    same ones on both sides, over all positions; of equal values the first counts."""
+    shape = reference.shape
+    if not shape or 0 in shape:
+        return {}
+    axis = min(axis, len(shape) - 1)
+    found, positions = dict.fromkeys(TOP, 0), 0
+    others = (*shape[:axis], *shape[axis + 1 :])
+    for _, box in boxes(others, max(1, BLOCK // shape[axis])):
+        full = (*box[:axis], slice(0, shape[axis]), *box[axis:])
+        a, b, _ = _finite(reference.take(full), board.take(full))
+        first, second = (numpy.moveaxis(side, axis, -1).reshape(-1, shape[axis]) for side in (a, b))
+        positions += len(first)
+        ours, theirs = (numpy.argsort(-side, axis=1, kind="stable")[:, : TOP[-1]] for side in (first, second))
+        for k in TOP:
+            found[k] += int((ours[:, :k, None] == theirs[:, None, :k]).sum())
+    return {f"top{k}": found[k] / (k * positions) for k in TOP if shape[axis] >= k}
 
 
 class _Steps:
@@ -199,7 +197,8 @@ def _unit(reference: Tensor, board: Tensor, scale: tuple[float, ...]) -> tuple[s
 
 def _ordered(values: Array, kind: str) -> Array:
     """Number the values of a float type in order, so that neighbours differ by one."""
-    codes = element_types.to_codes(values.astype(numpy.float32), kind)
+    with numpy.errstate(invalid="ignore", over="ignore"):
+        codes = element_types.to_codes(values.astype(numpy.float32), kind)
     width = codes.dtype.itemsize * 8
     whole = codes.view(f"u{codes.dtype.itemsize}").astype(numpy.int64)
     size = whole & ((1 << (width - 1)) - 1)

@@ -181,8 +181,8 @@ def _dots(a: Array, b: Array) -> float:
 
 
 def _chunk_sums(reference: Array, other: Array) -> Sums:
-    a, b = reference.astype(numpy.float64), other.astype(numpy.float64)
-    with numpy.errstate(invalid="ignore", over="ignore"):  # inf - inf; such places are taken out below
+    with numpy.errstate(invalid="ignore", over="ignore"):  # NaN, inf - inf: such places are taken out below
+        a, b = reference.astype(numpy.float64), other.astype(numpy.float64)
         d = b - a
     lost = Sums()
     finite = numpy.isfinite(a) & numpy.isfinite(b)

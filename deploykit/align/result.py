@@ -22,7 +22,8 @@ class TensorDiff:
     `status` is compared, missing (the board lacks it), extra (the reference lacks it), unreadable or
     excluded; `reason` says why it is not compared, or which limit is missed. `passed` is None where nothing
     was compared. Measures are over all frames in `frames`; `max_abs_index` begins with the frame.
-    `contract` are the lines by which the board's bytes were read. `causes` are what a diagnosis found.
+    `contract` are the lines by which the board's bytes were read. `causes` are what a diagnosis found (kind,
+    explanation, fix), `diagnosis` how sure it is.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TensorDiff:
     judged_by: str = ""
     notes: tuple[str, ...] = ()
     causes: tuple[Mapping[str, Any], ...] = ()
+    diagnosis: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> bool:

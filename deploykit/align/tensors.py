@@ -43,12 +43,13 @@ class Mapping:
 class Tensor:
     """Codes in the reference's axes (a view of a file where possible), and how to read values from them.
 
-    `contract` is None where numpy's own type says it all.
+    `contract` is None where numpy's own type says it all; otherwise `buffer` holds the bytes of it.
     """
 
     codes: Array
     contract: Contract | None = None
     mapping: Mapping | None = None
+    buffer: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,6 +89,10 @@ class Tensor:
         assert self.contract is not None
         return numpy.broadcast_to(along_channels(numbers, self.contract), self.shape)[box]
 
+    def whole(self) -> Array:
+        """Give all values at once."""
+        return self.take(tuple(slice(0, length) for length in self.shape))
+
     def cut(self, box: Box) -> Tensor:
         """Give a part of the tensor as a tensor of its own."""
         contract = self.turned
@@ -107,19 +112,19 @@ def from_bytes(data: Any, contract: Contract, mapping: Mapping | None = None) ->
     Raises:
         ValueError: the size is not what the contract explains.
     """
-    return Tensor(stored_codes(data, contract), contract, mapping)
+    return Tensor(stored_codes(data, contract), contract, mapping, numpy.frombuffer(data, numpy.uint8))
 
 
 def boxes(shape: tuple[int, ...], limit: int = BLOCK) -> Iterator[tuple[int, Box]]:
     """Cut a shape into boxes of at most `limit` elements (a single one may be all it takes), in C order, each
     with the flat index of its first element."""
-    sizes = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     if 0 in shape:
         return
-    axis = next((axis for axis, size in enumerate(sizes) if size <= limit), len(shape) - 1)
     if not shape:
         yield 0, ()
         return
+    sizes = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    axis = next(axis for axis, size in enumerate(sizes) if size <= limit)
     step = max(1, limit // sizes[axis])
     whole = [slice(0, length) for length in shape[axis + 1 :]]
     for outer in itertools.product(*(range(length) for length in shape[:axis])):

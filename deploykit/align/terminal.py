@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -70,7 +71,9 @@ def _failure(item: TensorDiff) -> Iterator[str]:
     yield from _wrapped(f"{item.name}: {item.reason}", "    ")
     if item.max_abs_index:
         greatest = item.measures["max_abs"]
-        yield f"    greatest absolute difference {greatest:.6g} at {_place(item.max_abs_index)}"
+        limit = re.search(r"max_abs<=([^,]+)", item.judged_by)
+        allowed = f" (at most {limit[1]} allowed)" if limit else ""
+        yield f"    greatest absolute difference {greatest:.6g} at {_place(item.max_abs_index)}{allowed}"
     lost = {name.replace("_", " of the "): count for name, count in item.nonfinite.items() if count}
     if lost:
         counts = ", ".join(f"{count} {name}" for name, count in lost.items())
@@ -78,10 +81,40 @@ def _failure(item: TensorDiff) -> Iterator[str]:
     if len(item.sqnr_db_by_frame) > 1:
         worst = min(range(len(item.frames)), key=lambda at: item.sqnr_db_by_frame[at])
         yield f"    worst frame {item.frames[worst]}: SQNR {_decibel(item.sqnr_db_by_frame[worst])} dB"
-    for cause in item.causes:
-        yield from _wrapped(f"    cause: {cause.get('explanation', cause.get('kind', ''))}", "        ")
-        for line in str(cause.get("fix", "")).splitlines():
-            yield f"        {line}"
+    yield from _details(item)
+    yield from _diagnosis(item)
+
+
+def _details(item: TensorDiff) -> Iterator[str]:
+    """Say what `--details` has measured."""
+    words = []
+    frames = item.details.get("by_frame", ())
+    channels = [frame["sqnr_db_by_channel"] for frame in frames if frame["sqnr_db_by_channel"]]
+    if channels:
+        worst = [min(values) for values in zip(*channels, strict=True)]
+        at = worst.index(min(worst))
+        words.append(f"worst channel {at}: SQNR {_decibel(worst[at])} dB")
+    if "one_step" in item.measures:
+        words.append(f"{100 * item.measures['one_step']:.4g} % within one step ({frames[0]['steps_of']})")
+    if item.measures.get("saturated"):
+        words.append(f"{100 * item.measures['saturated']:.4g} % of the codes saturated")
+    if "p99_abs" in item.measures:
+        words.append(f"99 % of the differences below {item.measures['p99_abs']:.3g}")
+    if words:
+        yield from _wrapped(f"    {'; '.join(words)}", "        ")
+
+
+def _diagnosis(item: TensorDiff) -> Iterator[str]:
+    """Say what a diagnosis found: each cause with the lines that undo it."""
+    if not item.diagnosis:
+        return
+    share = item.diagnosis.get("explained")
+    known = f" ({100 * share:.4g} % of the error)" if item.causes and share is not None else ""
+    yield from _wrapped(f"    diagnosis: {item.diagnosis['verdict']}{known}", "        ")
+    for word, causes in (("cause", item.causes), ("or", item.diagnosis.get("runner_up", ()))):
+        for cause in causes:
+            yield from _wrapped(f"        {word}: {cause['explanation']}", "            ")
+            yield from (f"            {line}" for line in str(cause["fix"]).splitlines())
 
 
 def _place(index: tuple[int, ...]) -> str:

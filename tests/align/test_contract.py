@@ -138,7 +138,8 @@ def test_blocks_of_a_mapped_dump_are_the_dump(contract: Contract, seed: int, lim
         values = tensor.take(box)
         assert values.flags.c_contiguous
         assert values.dtype.isnative
-        found[box] = values
+        with numpy.errstate(invalid="ignore"):  # any bytes: some are NaN that signals
+            found[box] = values
         starts.append((start, values.size))
     numpy.testing.assert_array_equal(found, decode(data, contract))
     assert starts == [

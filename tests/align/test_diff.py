@@ -125,7 +125,7 @@ def test_the_worst_frame_is_named(lab: Lab) -> None:
         lab.save(f"ref/frame_{frame}/t.npy", [3.0, 4.0])
         lab.save(f"board/frame_{frame}/t.npy", [3.0, 4.0 - (frame - 5)])
     answer = lab.diff("--tolerance", "*:max_abs<=0.5")
-    assert "greatest absolute difference 1 at [1] of frame 6" in answer.out
+    assert "greatest absolute difference 1 at [1] of frame 6 (at most 0.5 allowed)" in answer.out
     assert "worst frame 6: SQNR 14.0 dB" in answer.out  # 20 log10(5)
 
 
@@ -141,10 +141,25 @@ def test_details(lab: Lab) -> None:
     assert measures["mean_rel"] == pytest.approx((121 / 6 + 1 / 5) / 6)
     assert details["steps"] == {"0": 4, "1": 1, "2..4": 0, "5..16": 0, "17..": 1}
     assert measures["saturated"] == pytest.approx(1 / 6)
-    assert (measures["top1"], measures["top5"]) == (1.0, 1.0)
+    assert measures["top1"] == 1.0  # along the channels, which are two
+    assert "top5" not in measures
     assert details["sqnr_db_by_channel"][0] == math.inf
     assert details["sqnr_db_by_channel"][1] == pytest.approx(10 * math.log10(77 / (1 + 121**2)))
     assert answer.code == 0
+
+
+def test_top_k_goes_along_the_channels(lab: Lab) -> None:
+    """Four pixels, the largest of three channels differs at one."""
+    lab.save("ref/t.npy", [[[[1, 1], [1, 5]], [[2, 2], [2, 2]], [[0, 3], [0, 0]]]])
+    lab.save("board/t.npy", [[[[1, 1], [1, 5]], [[2, 2], [2, 2]], [[3, 3], [0, 0]]]])
+    assert lab.diff("--details", "--format", "json").tensor("t")["measures"]["top1"] == 0.75
+
+
+def test_top_k_of_a_batch(lab: Lab) -> None:
+    lab.save("ref/t.npy", [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
+    lab.save("board/t.npy", [[9, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
+    measures = lab.diff("--details", "--format", "json").tensor("t")["measures"]
+    assert (measures["top1"], measures["top5"]) == (0.5, 0.9)
 
 
 def test_quantiles_are_within_a_percent(lab: Lab) -> None:

@@ -92,3 +92,13 @@ def test_a_mismatch_goes_before_incomplete(lab: Lab) -> None:
     lab.save("ref/b.npy", [1.0])
     lab.save("board/a.npy", [-1.0])
     assert lab.diff().code == 1
+
+
+def test_a_nan_that_signals_is_a_nan(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0, 2.0])
+    lab.save("board/t.bin", [0x3F800000, 0x7F800001], "uint32")
+    lab.save("ref/half.npy", [1.0, 2.0])
+    lab.save("board/half.bin", [0x3C00, 0x7C01], "uint16")
+    answer = lab.diff("--contract", "half:dtype=float16", "--details", "--no-diagnosis")
+    assert answer.code == 1
+    assert answer.out.count("1 nan of the board; the first at [1]") == 2
