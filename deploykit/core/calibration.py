@@ -15,8 +15,8 @@ class Rates:
 
     `efficiency` is the share of the engine's peak that layers of a class reach, `vector_bytes_per_s` the
     bytes that layers without MACs read and write a second, by class: elementwise, pooling and upsampling;
-    softmax, normalisation and activations by table (special); concatenation and transposition (move). A
-    layer whose inputs and outputs fit `resident_bytes` moves no activations off the chip.
+    softmax, normalisation and activations by table (special); concatenation and transposition (move). As
+    much of a layer's inputs and outputs as `resident_bytes` holds stays on the chip.
     """
 
     efficiency: dict[MacClass, float]
