@@ -37,6 +37,9 @@ ANCHORS = frozenset(
 SCALINGS = frozenset(("Mul", "Div"))
 """By constants, these change the scale of the layer before them, which every compiler does."""
 
+VIEWS = frozenset(("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
+"""These give the same bytes another shape, so a layer and its follower run as one across them."""
+
 
 @dataclass(frozen=True)
 class Fusion:
@@ -78,6 +81,9 @@ def _next(graph: GraphInfo, node: NodeInfo, engine: EngineProfile) -> tuple[Node
     readers = graph.consumers.get(tensor, ())
     if tensor in graph.outputs or any(reader.subgraphs for reader in readers):
         return ()
+    if len(readers) == 1 and readers[0].op in VIEWS:
+        behind = _next(graph, readers[0], engine)
+        return (readers[0], *behind) if behind else ()
     if len(readers) == 1:
         return readers if _fits(graph, readers[0], tensor, engine) else ()
     if len(readers) == 2 and readers[1].op == "Mul":

@@ -28,6 +28,8 @@ def fusion(graph: GraphInfo, chip: ChipProfile) -> Fusion:
             "(z) { y = Conv(x, w) a = Add(y, c) b = Relu(a) m = Mul(y, b) z = Div(m, c) }",
             {"y", "a", "b", "m"},
         ),
+        ("(z) { y = Conv(x, w) v = Flatten(y) z = Relu(v) }", {"y", "v"}),  # a view in between
+        ("(z) { y = Conv(x, w) z = Flatten(y) }", set()),  # nothing behind the view: y is what is written
         ("(z) { y = Conv(x, w) a = Tanh(y) z = Mul(y, a) }", set()),
         ("(z) { y = Conv(x, w) z = Div(y, r) }", set()),  # not by a constant
         ("(z) { y = Conv(x, w) z = Tanh(y) }", set()),  # not in the engine's list
