@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "init": "Write a pipeline for a model of your own.",
     "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",
     "plan": "Say which steps a run would do, and why.",
-    "profile": "Show the chip profiles.",
+    "profile": "Show the chip profiles, or calibrate one on networks that you measured.",
     "report": "Write the HTML page of a pipeline's newest results.",
     "run": "Run a pipeline; steps that are unchanged come from the cache.",
     "runs": "List past runs, or put two of them side by side.",

@@ -16,7 +16,7 @@ from deploykit.core.profile import load_profile, profile_names
 
 @click.group("profile")
 def command() -> None:
-    """Show the chip profiles, and measure this machine."""
+    """Show the chip profiles, calibrate one on measured networks, measure this machine."""
 
 
 @command.command("list")
@@ -45,3 +45,46 @@ def show(chip: str, form: str) -> None:
     print(f"{profile.title} ({path})")
     for line in profile_lines(profile):
         print(line)
+
+
+@command.command("networks")
+def networks() -> None:
+    """List the networks whose layers are known, for `profile fit`."""
+    from deploykit.analysis.network_tables import table_names
+
+    for name in table_names():
+        print(name)
+
+
+@command.command("fit")
+@click.argument("chip")
+@click.argument("measurements", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile here."
+)
+@click.option("--engine", help="The engine that was measured.", show_default="the chip's first")
+@click.option("--source", help="What the measurements are.", show_default="their file's name")
+def fit(chip: str, measurements: Path, output: Path | None, engine: str | None, source: str | None) -> None:
+    """Calibrate CHIP (a name, or a YAML file) on the networks measured in MEASUREMENTS, a CSV file.
+
+    Columns: model (a network of `deploykit profile networks`, or an ONNX file), input_shape, batch,
+    precision, latency_ms or fps. The profile's section `calibration` is written anew; a shipped profile is
+    copied into the current folder for it.
+    """
+    from deploykit.analysis.calibration.measurements import read_measurements
+    from deploykit.cli.profile_fit import fit_lines
+    from deploykit.stages.fit_profile import fit_profile
+    from deploykit.stages.fit_profile.networks import layers_of, network_faults
+    from deploykit.stages.fit_profile.section import write_calibration
+
+    profile, path = load_profile(chip, beside=Path.cwd())
+    folder = measurements.parent
+    rows = read_measurements(measurements, check=lambda row: network_faults(row, folder))
+    layers = layers_of(rows, folder)
+    results = fit_profile(profile, rows, layers, source=source or measurements.name, engine=engine)
+    for result in results:
+        print("\n".join(fit_lines(result)))
+    own = path if path.resolve().is_relative_to(Path.cwd()) else Path.cwd() / path.name
+    target = output or own
+    write_calibration(path, target, profile, [result.calibration for result in results])
+    print(f"\nwritten: {target}")

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from deploykit.core.calibration import Calibration
 from deploykit.core.chip_classes import CHIP_CLASSES
 from deploykit.core.profile import ChipProfile, EngineProfile, Quantity, SchemeOffer
 
@@ -54,10 +55,28 @@ def _lines(profile: ChipProfile) -> Iterator[Line]:
         yield _line("DRAM nominal", nominal, 1e9, "GB/s")
     yield _line("DRAM size", profile.dram.size_bytes, 1e9, "GB")
     yield _line("on-chip size", profile.on_chip.size_bytes, 1e3, "KB")
+    for item in profile.calibration:
+        yield from _calibration_lines(item)
     yield from _vendor_lines(profile)
     if profile.recalled:
         yield f"  general knowledge that nobody looked up: {', '.join(profile.recalled)}", ""
     yield from ((f"  {note}", "") for note in profile.notes)
+
+
+def _calibration_lines(item: Calibration) -> Iterator[Line]:
+    """Give the fitted rates of an engine at a scheme, and how they did on networks left out."""
+    rates, source = item.rates, item.source
+    yield f"  calibration {item.engine} {item.scheme}  [fitted", source
+    for held in item.held_out:
+        spec = f"the data sheet's roofline {held.spec_mean_error:.0%}"
+        yield f"    {held.method}, {held.networks} networks: error {held.mean_error:.1%}; {spec}", ""
+    shares = ", ".join(f"{name} {share:.2g}" for name, share in rates.efficiency.items())
+    yield f"    share of {item.peak_ops_per_s / 1e12:.3g} T operations/s: {shares}", ""
+    speeds = ", ".join(f"{name} {speed / 1e9:.3g}" for name, speed in rates.vector_bytes_per_s.items())
+    yield f"    GB/s of layers without MACs: {speeds}", ""
+    memory = f"{rates.bandwidth_bytes_per_s / 1e9:.3g} GB/s, {rates.resident_bytes / 1e3:.4g} KB stay on chip"
+    overhead = f"{rates.layer_overhead_s * 1e6:.3g} us a layer, {rates.network_overhead_s * 1e6:.3g} us a run"
+    yield f"    {memory}; {overhead}", ""
 
 
 def _state_lines(profile: ChipProfile) -> Iterator[str]:
