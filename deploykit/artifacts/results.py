@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.dumps import Comparison
 from deploykit.artifacts.evaluation import Evaluation
@@ -27,7 +28,10 @@ class StepLine:
 
 @dataclass(frozen=True)
 class NetworkResults:
-    """One network's artifacts; None where a step was not run. `partition` is the float one."""
+    """One network's artifacts; None where a step was not run. `partition` is the float one.
+
+    `advice` and `headrooms` are filled for the page alone.
+    """
 
     network: str
     model: Model | None = None
@@ -37,6 +41,8 @@ class NetworkResults:
     quantized: Partition | None = None
     memory: MemoryPlan | None = None
     comparison: Comparison | None = None
+    advice: tuple[Advice, ...] = ()
+    headrooms: tuple[Headroom, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def command(pipeline: Path, output: Path | None, overrides: tuple[str, ...], wor
     with locked(store):
         for context in contexts:
             results, page = read_results(context, store)
-            write_report(store, results, page)
+            write_report(store, context, results, page)
             if output is not None:
                 with disk_faults(output):
                     output.write_bytes(page.read_bytes())

@@ -68,7 +68,7 @@ def run_selected(
                 progress=watcher,
                 workers=workers,
             )
-            write_report(store, run.results, run.report_path)
+            write_report(store, context, run.results, run.report_path)
             runs.append(run)
     show_runs(runs, form)
     return 1 if any(run.findings for run in runs) else 0

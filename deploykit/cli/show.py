@@ -9,22 +9,25 @@ from pathlib import Path
 
 from deploykit.artifacts.results import RunResults, StepLine
 from deploykit.core.store import Store, disk_faults
+from deploykit.pipeline.context import Context
 from deploykit.pipeline.run import PipelineRun
 from deploykit.reports.text import print_run, run_json
 from deploykit.reports.views import run_view
 
 
-def write_report(store: Store, results: RunResults, page: Path) -> None:
+def write_report(store: Store, context: Context, results: RunResults, page: Path) -> None:
     """Write a page, and the trace of its schedule; one that is there already shows the same."""
     if page.exists():
         return
+    from deploykit.pipeline.advice import with_advice
     from deploykit.reports.html import write_html
     from deploykit.reports.trace import trace_json
 
     with disk_faults(store.root):
         if results.schedule is not None:
             store.write(page.with_suffix(".trace.json"), trace_json(results.schedule).encode())
-        store.write(page, write_html(run_view(results)).encode())
+        view = run_view(with_advice(context, results))
+        store.write(page, write_html(view).encode())
 
 
 def show_runs(runs: Sequence[PipelineRun], form: str) -> None:

@@ -225,7 +225,7 @@ AREAS: tuple[tuple[Area, tuple[str, ...]], ...] = (
     (output_alignment, ()),
     (simulator_alignment, ()),
     (clip_alignment, ("evaluate",)),
-    (quantization, ("precision", "quantize", "dump", "dump_quantized", "compare")),
+    (quantization, ("sensitivity", "precision", "quantize", "dump", "dump_quantized", "compare")),
     (memory, ("memory",)),
     (scheduling, ("schedule",)),
     (processing, ()),

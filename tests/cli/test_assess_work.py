@@ -99,3 +99,10 @@ def test_every_fault_of_the_days_is_told(shell: Any) -> None:
 @pytest.mark.parametrize("words", [("toy.onnx", "--work", "toy.yaml"), (), ("toy.onnx",)])
 def test_models_or_a_pipeline(shell: Any, words: tuple[str, ...]) -> None:
     assert shell.command("assess", *words).code == 2
+
+
+def test_the_page_of_a_run_says_what_would_make_it_faster(shell: Any) -> None:
+    answer = shell.command("run", "toy.yaml")
+    page = (shell.folder / answer.out.split("report: ")[1].strip()).read_text()
+    assert "What would make it faster" in page
+    assert "Bandwidth 30.3 GB/s: " in page

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.results import NetworkResults, RunResults
 from deploykit.reports.html import write_html
 from deploykit.reports.views import RunView, run_view
@@ -79,6 +80,23 @@ def test_the_policy_names_exactly_the_scripts_of_the_page(page: Page) -> None:
 def test_plotly_is_embedded_once(text: str) -> None:
     assert len(re.findall(r"plotly\.js v\d", text)) == 1
     assert len(text) < 6_000_000
+
+
+def test_advice_and_headroom_stand_beside_the_costs(results: RunResults) -> None:
+    advice = Advice("fuse <b>all</b>", "memory", 2e-3, 1.5e-3, ("/head/Conv",), 7)
+    room = Headroom("bandwidth", "B/s", 25e9, ((25e9, 2e-3), (50e9, 1.2e-3)), None)
+    first = replace(results.networks[0], advice=(advice,), headrooms=(room,))
+    text = write_html(run_view(replace(results, networks=(first, *results.networks[1:]))))
+    for words in (
+        "fuse &lt;b&gt;all&lt;/b&gt;",
+        ">1.50 ms<",
+        ">25 %<",
+        ">7<",
+        "more always gains",
+        "50.0 GB/s 1.20 ms",
+    ):
+        assert words in text
+    assert "What would make it faster" not in write_html(run_view(results))
 
 
 def test_hostile_names_stay_text(page: Page, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.costs import Bound
 from deploykit.artifacts.results import StepLine
 
@@ -288,6 +289,8 @@ class NetworkView:
     spec_s: float | None = None
     """The time by the data sheet's roofline, where `time_s` comes from measured networks."""
     interval_reasons: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    headrooms: tuple[Headroom, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         high_s=time_s * interval.high_factor if time_s and interval else None,
         spec_s=costs.spec_time_s(result),
         interval_reasons=interval.reasons if interval else (),
+        advice=result.advice,
+        headrooms=result.headrooms,
     )
 
 
