@@ -62,12 +62,12 @@ def fit_profile(
         for scheme in schemes
     }
     rooms = {
-        scheme: _measured([measurements[i] for i in group], [layers[i] for i in group], scheme)
+        scheme: measured_networks([measurements[i] for i in group], [layers[i] for i in group], scheme)
         for scheme, group in groups.items()
     }
     for scheme, group in groups.items():
         rows = [measurements[index] for index in group]
-        faults += _unit_faults(rows, rooms[scheme], _prior(profile, chosen, scheme))
+        faults += _unit_faults(rows, rooms[scheme], prior_of(profile, chosen, scheme))
     if faults:
         raise InputError(*faults)
     return tuple(_fit(profile, chosen, scheme, measured, source) for scheme, measured in rooms.items())
@@ -76,16 +76,20 @@ def fit_profile(
 def _fit(
     profile: ChipProfile, engine: EngineProfile, scheme: str, measured: Measured, source: str
 ) -> SchemeFit:
-    prior = _prior(profile, engine, scheme)
-    bandwidth = fill_blanks(profile, at="typical").profile.dram.bandwidth_bytes_per_s.value
-    fit = fit_chip(measured, prior, spec_bandwidth=bandwidth)
+    prior = prior_of(profile, engine, scheme)
+    fit = fit_chip(measured, prior, spec_bandwidth=spec_bandwidth(profile))
     said = f"{source}: {len(measured.names)} networks"
     return SchemeFit(
         Calibration(engine.name, scheme, said, prior.peak_ops_per_s, fit.rates, fit.spread, fit.held_out), fit
     )
 
 
-def _prior(profile: ChipProfile, engine: EngineProfile, scheme: str) -> Prior:
+def spec_bandwidth(profile: ChipProfile) -> float | None:
+    """Give the bandwidth of the data sheet's roofline; None where nobody says."""
+    return fill_blanks(profile, at="typical").profile.dram.bandwidth_bytes_per_s.value
+
+
+def prior_of(profile: ChipProfile, engine: EngineProfile, scheme: str) -> Prior:
     """Give the prior from what documents say: a fitted bandwidth may come from these very networks."""
     typical = fill_blanks(profile, at="typical").profile
     peak = typical.engine(engine.name).peak_of(scheme).value
@@ -95,9 +99,10 @@ def _prior(profile: ChipProfile, engine: EngineProfile, scheme: str) -> Prior:
     return prior_for(peak, known.value)
 
 
-def _measured(
+def measured_networks(
     measurements: Sequence[Measurement], layers: Sequence[tuple[LayerRow, ...]], scheme: str
 ) -> Measured:
+    """Put networks that were measured at a scheme together."""
     bits = ROLE_BITS[scheme]
     columns = layer_columns(layers, weight_bits=bits["weight"], activation_bits=bits["activation"])
     return Measured(

@@ -24,7 +24,7 @@ def network_faults(row: Measurement, folder: Path) -> Iterator[Fault]:
         yield from error.faults
 
 
-def layers_of(measurements: Sequence[Measurement], folder: Path) -> list[tuple[LayerRow, ...]]:
+def layers_of(measurements: Sequence[Measurement], folder: Path = Path()) -> list[tuple[LayerRow, ...]]:
     """Give each measured network's layers at its batch; ONNX files stand relative to `folder`.
 
     Raises:
