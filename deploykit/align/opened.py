@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -218,10 +219,14 @@ def _from_base64(stored: Stored) -> Array:
 
 
 def _member(path: Path, name: str) -> tuple[Array, FileMapping | None]:
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(name)
-        if info.compress_type != zipfile.ZIP_STORED:
-            return _npy_view(numpy.frombuffer(archive.read(name), numpy.uint8)), None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(name)
+            content = b"" if info.compress_type == zipfile.ZIP_STORED else archive.read(name)
+    except Exception as error:  # as many kinds as there are compressions
+        raise ValueError(f"the archive is broken ({_first_line(error)})") from error
+    if info.compress_type != zipfile.ZIP_STORED:
+        return _npy_view(numpy.frombuffer(content, numpy.uint8)), None
     mapping = FileMapping(path)
     head = mapping.bytes[info.header_offset : info.header_offset + 30].tobytes()
     name_length, extra_length = struct.unpack("<HH", head[26:30])
@@ -229,12 +234,21 @@ def _member(path: Path, name: str) -> tuple[Array, FileMapping | None]:
     return _npy_view(mapping.bytes[start : start + info.file_size]), mapping
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def _npy_view(data: Array) -> Array:
     """Read `.npy` bytes without a copy. Python objects are refused: reading them would run code."""
     head = io.BytesIO(data[:65_536].tobytes())
-    version = npy.read_magic(head)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, by_column, dtype = read(head)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy repairs some broken headers with no more than a warning
+            version = npy.read_magic(head)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, by_column, dtype = read(head)
+    except Exception as error:  # a broken header makes numpy's parser raise nearly anything
+        raise ValueError(f"its header is no .npy header ({_first_line(error)})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are refused")
     count = int(numpy.prod(shape, dtype=numpy.int64))

@@ -161,3 +161,23 @@ def test_a_tensor_without_elements_is_said(lab: Lab) -> None:
     lab.save("ref/t.npy", numpy.zeros((0, 4)))
     lab.save("board/t.npy", numpy.zeros((0, 4)))
     assert "t: has no elements" in lab.diff("--details").out
+
+
+def test_a_broken_header(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0])
+    path = lab.save("board/t.npy", [1.0])
+    path.write_bytes(path.read_bytes().replace(b"(1,)", b"(1, "))
+    answer = lab.diff()
+    assert answer.code == 2
+    assert "its header is no .npy header" in answer.err
+
+
+def test_a_broken_archive_member(lab: Lab) -> None:
+    lab.save("ref/t.npy", feature_map(50))
+    numpy.savez_compressed(lab.folder / "board.npz", t=feature_map(50))
+    content = bytearray((lab.folder / "board.npz").read_bytes())
+    content[100:140] = bytes(40)
+    lab.write("board.npz", bytes(content))
+    answer = lab.diff(board="board.npz")
+    assert answer.code == 2
+    assert "board.npz[t.npy]: cannot be read: the archive is broken" in answer.err

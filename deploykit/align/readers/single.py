@@ -40,7 +40,7 @@ def in_file(path: Path, name: str, frame: int | None) -> list[Stored]:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = [info.filename for info in archive.infolist()]
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
             raise input_error(str(path), f"is no whole .npz: {error}", "copy it again") from error
         return [
             Stored(member.removesuffix(".npy"), path, kind, frame, member, place=str(path))
