@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +18,7 @@ from deploykit.align.metrics import METRICS, Sums, difference_sums, needs_exact
 from deploykit.align.opened import Like, Opened, open_stored
 from deploykit.align.pairing import Pairing, pair
 from deploykit.align.result import Diff, TensorDiff
-from deploykit.align.specs import Declared, Group, declared_for
+from deploykit.align.specs import Declared, Group, declared_for, fits
 from deploykit.align.tensors import Tensor, pairs
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
@@ -64,7 +63,7 @@ def compare(reference: Dump, board: Dump, *, options: Options) -> Diff:
     _refuse_unused(options, pairing)
     found: list[TensorDiff] = []
     for name in reference.names:
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in options.exclude):
+        if any(fits(name, pattern) for pattern in options.exclude):
             found.append(TensorDiff(name, "excluded", reason="left out by --exclude"))
         elif name in pairing.pairs:
             found += _pair_diffs(reference, board, name, pairing.pairs[name], options)
@@ -73,6 +72,7 @@ def compare(reference: Dump, board: Dump, *, options: Options) -> Diff:
     if all(item.status in ("unreadable", "missing", "excluded") for item in found):
         faults = [Fault("", item.reason) for item in found if item.status == "unreadable"]
         raise InputError(*(faults or [_nothing_shared(reference, board)]))
+    _refuse_unused_groups(options.groups, found)
     found += [TensorDiff(name, "extra", reason="the reference has no such tensor") for name in pairing.extra]
     return _with_divergence(reference, board, tuple(found), options)
 
@@ -101,8 +101,25 @@ def _refuse_unused(options: Options, pairing: Pairing) -> None:
     faults = [
         Fault(option, f"{match!r} fits no tensor{did_you_mean(match, names[:50])}")
         for option, match, names in patterns
-        if not any(fnmatch.fnmatchcase(name, match) for name in names)
+        if not any(fits(name, match) for name in names)
     ]
+    if faults:
+        raise InputError(*faults)
+
+
+def _refuse_unused_groups(groups: Sequence[Group], found: Sequence[TensorDiff]) -> None:
+    """A group has to fit into some tensor; one with a pattern of its own, into all that it names."""
+    made = {item.name for item in found}
+    faults = []
+    for group in groups:
+        named = [item for item in found if item.status == "compared" and fits(item.name, group.match)]
+        lacking = [item for item in named if f"{item.name}:{group.name}" not in made]
+        wanted = [
+            item for item in lacking if not any(item.name.endswith(f":{other.name}") for other in groups)
+        ]
+        if wanted and (group.match != "*" or len(wanted) == len(named)):
+            shape = list(wanted[0].shape)
+            faults.append(Fault("--group", f"{group.name} does not fit into {wanted[0].name} of {shape}"))
     if faults:
         raise InputError(*faults)
 
@@ -135,20 +152,11 @@ def _pair_diffs(
         ]
     frames = [(ours.by_number[number], theirs.by_number[number]) for number in common]
     parts = [(whole, frames)]
-    faults = []
     for group in options.groups:
-        if fnmatch.fnmatchcase(name, group.match):
-            box = _box(group, first.shape)
-            if box is None:
-                faults.append(
-                    Fault("--group", f"{group.name} does not fit into {name} of {list(first.shape)}")
-                )
-                continue
-            parts.append(
-                (replace(whole, name=f"{name}:{group.name}"), [(a.cut(box), b.cut(box)) for a, b in frames])
-            )
-    if faults and not any(group.match == "*" for group in options.groups):
-        raise InputError(*faults)
+        box = _box(group, first.shape) if fits(name, group.match) else None
+        if box is not None:
+            part = replace(whole, name=f"{name}:{group.name}")
+            parts.append((part, [(a.cut(box), b.cut(box)) for a, b in frames]))
     return [_measured(part, inside, options) for part, inside in parts]
 
 
@@ -206,6 +214,10 @@ def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like 
         raise InputError(*faults)
     if not by_number:
         raise InputError(Fault(stored[0].where, "holds no frames"))
+    shapes = {tensor.shape: number for number, tensor in by_number.items()}
+    if len(shapes) > 1:
+        found = ", ".join(f"{list(shape)} in frame {number}" for shape, number in shapes.items())
+        raise InputError(Fault(stored[0].name, f"has other shapes in other frames: {found}"))
     return Frames(by_number, tuple(dict.fromkeys(notes)))
 
 

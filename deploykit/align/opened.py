@@ -25,6 +25,9 @@ from deploykit.align.tensors import Mapping as FileMapping
 from deploykit.align.tensors import Tensor, from_bytes
 from deploykit.core.errors import Fault, InputError, input_error
 
+VALUES = {"dtype", "endian", "scale", "zero_point"}
+"""Fields of a contract that say what codes mean, and nothing of where they lie."""
+
 
 @dataclass(frozen=True)
 class Like:
@@ -109,7 +112,7 @@ def _frames(
     one = byte_count(contract)
     if least_bytes(contract) <= data.size <= one:
         return (from_bytes(data, contract, mapping),)
-    frames = like.frames if like else 1
+    frames = like.frames if like else max(1, data.size // max(one, 1))
     if frames > 1 and data.size == one * frames and stored.frame is None:
         return tuple(from_bytes(data[at : at + one], contract, mapping) for at in range(0, data.size, one))
     expected = f"{one} expected" if frames == 1 else f"{one} expected, or {frames} frames of them"
@@ -162,8 +165,13 @@ def _open_array(
     given = {key: value for key, value in fields.items() if key != "shape"}
     shape = _shape(stored, fields, like)
     if given:
+        if shape is not None and not given.keys() - VALUES:
+            array = _of_shape(stored, array, shape)
         dtype = given.get("dtype", element_types.ALIASES.get(array.dtype.name, array.dtype.name))
         contract = _contract(stored, {**given, "dtype": dtype, "shape": shape or tuple(array.shape)})
+        array = array.astype(
+            array.dtype.newbyteorder("<" if contract.endian == "little" else ">"), copy=False
+        )
         data = numpy.ascontiguousarray(array).reshape(-1).view(numpy.uint8)
         return Opened(_frames(stored, data, contract, mapping, like))
     stacked = stored.stacked or (
@@ -175,13 +183,21 @@ def _open_array(
         return Opened((Tensor(array.reshape(shape), None, mapping),), ("text: what is not printed is lost",))
     if like is None or array.shape == like.shape:
         return Opened((Tensor(array, None, mapping),))
-    if _squeezed(tuple(array.shape)) == _squeezed(like.shape):
-        note = f"shape {list(array.shape)} is read as {list(like.shape)}"
-        return Opened((Tensor(array.reshape(like.shape), None, mapping),), (note,))
+    note = f"shape {list(array.shape)} is read as {list(like.shape)}"
+    return Opened((Tensor(_of_shape(stored, array, like.shape), None, mapping),), (note,))
+
+
+def _of_shape(stored: Stored, array: Array, shape: tuple[int, ...]) -> Array:
+    """Give an array the reference's shape, where no more than axes of length 1 are between them; frames that
+    are stacked stay so."""
+    if array.shape in (shape, (len(array), *shape) if array.ndim else ()):
+        return array
+    if _squeezed(tuple(array.shape)) == _squeezed(shape) or stored.kind == "text":
+        return array.reshape(shape)
     raise input_error(
         stored.where,
-        f"has the shape {list(array.shape)}, the reference {list(like.shape)}",
-        _shape_hint(tuple(array.shape), like.shape),
+        f"has the shape {list(array.shape)}, the reference {list(shape)}",
+        _shape_hint(tuple(array.shape), shape),
     )
 
 

@@ -167,15 +167,20 @@ def _range(part: re.Match[str]) -> tuple[int, int, int | None]:
     return int(part[1]), first, None if "-" in part[0] else first + 1
 
 
+def fits(name: str, match: str) -> bool:
+    """Say whether a name fits a pattern; a name fits itself, also one with brackets."""
+    return name == match or fnmatch.fnmatchcase(name, match)
+
+
 def last_match(items: Sequence[Any], name: str) -> Any:
     """Give the last item whose pattern fits a name; None where none does."""
-    return next((item for item in reversed(items) if fnmatch.fnmatchcase(name, item.match)), None)
+    return next((item for item in reversed(items) if fits(name, item.match)), None)
 
 
 def declared_for(declared: Sequence[Declared], name: str) -> dict[str, Any]:
     """Give the fields for a board tensor; a later pattern goes before an earlier one, field by field."""
     fields: dict[str, Any] = {}
     for item in declared:
-        if fnmatch.fnmatchcase(name, item.match):
+        if fits(name, item.match):
             fields.update(item.fields)
     return fields

@@ -181,3 +181,21 @@ def test_a_broken_archive_member(lab: Lab) -> None:
     answer = lab.diff(board="board.npz")
     assert answer.code == 2
     assert "board.npz[t.npy]: cannot be read: the archive is broken" in answer.err
+
+
+def test_other_shapes_in_other_frames(lab: Lab) -> None:
+    for side in ("ref", "board"):
+        lab.save(f"{side}/frame_0/t.npy", [1.0])
+        lab.save(f"{side}/frame_1/t.npy", [1.0, 2.0])
+    answer = lab.diff()
+    assert answer.code == 2
+    assert "t: has other shapes in other frames: [1] in frame 0, [2] in frame 1" in answer.err
+
+
+@pytest.mark.parametrize("group", ["scores=1:4-83", "t@scores=1:4-83", "scores=3:0"])
+def test_a_group_that_fits_into_nothing(lab: Lab, group: str) -> None:
+    lab.save("ref/t.npy", feature_map(1, 5, 7))
+    lab.save("board/t.npy", feature_map(1, 5, 7))
+    answer = lab.diff("--group", group)
+    assert answer.code == 2
+    assert "scores does not fit into t of [1, 5, 7]" in answer.err

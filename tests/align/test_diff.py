@@ -212,3 +212,35 @@ def test_a_row_a_layer_of_a_real_simulator_run(lab: Lab) -> None:
     for name, cosine in (("r0", 0.99992), ("gs", 0.99630), ("r1", 0.99637), ("output", 0.99733)):
         assert answer.tensor(name)["measures"]["cosine"] == pytest.approx(cosine, abs=6e-6)
     assert answer.result["first_divergence"] == "gs"
+
+
+def test_a_scale_alone_says_nothing_of_the_order(lab: Lab) -> None:
+    values = numpy.arange(90).reshape(1, 3, 5, 6)
+    lab.save("ref/t.npy", values * 0.5)
+    lab.save("board/t.npy", values.transpose(0, 2, 3, 1), "int8")
+    answer = lab.diff("--contract", "t:scale=0.5")
+    assert answer.code == 2
+    assert "has the shape [1, 5, 6, 3], the reference [1, 3, 5, 6]; that is layout: NHWC" in answer.err
+    assert lab.diff("--contract", "t:scale=0.5,layout=NHWC", "--tolerance", "*:max_abs<=0").code == 0
+
+
+def test_an_array_says_its_byte_order_itself(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0, 2.0])
+    lab.save("board/t.npy", [2, 4], ">i2")
+    assert lab.diff("--contract", "t:scale=0.5", "--tolerance", "*:max_abs<=0").code == 0
+
+
+def test_frames_of_the_reference_in_one_raw_file(lab: Lab) -> None:
+    values = feature_map(3, 2, 4)
+    lab.save("ref/t.bin", values)
+    for frame in range(3):
+        lab.save(f"board/frame_{frame}/t.npy", values[frame])
+    answer = lab.diff("--reference-contract", "t:shape=2x4,dtype=float", "--format", "json")
+    assert answer.code == 0, answer.err
+    assert answer.tensor("t")["frames"] == [0, 1, 2]
+
+
+def test_names_with_brackets_fit_themselves(lab: Lab) -> None:
+    lab.save("ref/out[0]:1.npy", [1.0])
+    lab.save("board/out[0]:1.npy", [1.0])
+    assert lab.diff("--tolerance", "out[0]:1:max_abs<=0", "--format", "json").tensor("out[0]:1")["passed"]
