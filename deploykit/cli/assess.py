@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,14 +79,12 @@ def command(
     profiles = profiles_of(chips)
     networks = read_networks(models, bindings, trips=trips, simplify=simplify)
     answer = assess_chips(networks, profiles, scheme=scheme, orders=orders or 0, advise=advice)
-    if form == "json":
-        from deploykit.core.codec import encode
+    from deploykit.reports.assessment import assessment_json, print_assessment
 
-        print(encode(answer).decode())
+    if form == "json":
+        print(assessment_json(answer))
         return
     from rich.console import Console
-
-    from deploykit.reports.assessment import print_assessment
 
     print_assessment(answer, Console(width=None if sys.stdout.isatty() else 100))
 
@@ -95,20 +92,18 @@ def command(
 def _show_work(
     pipeline: Path, days: Path | None, overrides: tuple[str, ...], workspace: Path | None, form: str
 ) -> None:
-    from deploykit.core.codec import to_plain
     from deploykit.pipeline.run import load_contexts, locked
     from deploykit.pipeline.work import read_work
+    from deploykit.reports.work import print_work, work_json
 
     store = store_of(pipeline, workspace)
     contexts = load_contexts(pipeline, overrides, store)
     with locked(store):
         found = [read_work(context, store, days_file=days) for context in contexts]
     if form == "json":
-        print(json.dumps([to_plain(estimate) for estimate in found], indent=2))
+        print(work_json(found))
         return
     from rich.console import Console
-
-    from deploykit.reports.work import print_work
 
     for estimate in found:
         print_work(estimate, Console(width=None if sys.stdout.isatty() else 100))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.assessment import Assessment, ChipAssessment, NetworkAssessment, SchemeFigures
+from deploykit.core.codec import to_plain
 from deploykit.reports import units
 from deploykit.reports.text import WIDTH, plain_table
 
@@ -31,6 +34,36 @@ def print_assessment(view: Assessment, console: Console) -> None:
             console.print(Text(f"{place}. {chip.chip}: {units.printable(chip.title)}", "bold"), width=width)
         for line in lines:
             console.print(Padding(_text(line), (0, 0, 0, 3)), width=width, highlight=False)
+
+
+def assessment_json(view: Assessment) -> str:
+    """Give all figures as JSON, those that follow from others too (fits, utilisation, runs_per_s ...)."""
+    return json.dumps({"chips": [_plain_chip(chip) for chip in view.chips]}, indent=2)
+
+
+def _plain_chip(chip: ChipAssessment) -> dict[str, Any]:
+    return {
+        **to_plain(chip),
+        "fits": chip.fits,
+        "dram_bytes": chip.dram_bytes,
+        "latency_s": chip.latency_s,
+        "networks": [_plain_network(network) for network in chip.networks],
+    }
+
+
+def _plain_network(network: NetworkAssessment) -> dict[str, Any]:
+    figures = [
+        {
+            **to_plain(item),
+            "runs_per_s": item.runs_per_s,
+            "bound": item.bound,
+            "utilisation": item.utilisation,
+            "memory": {**to_plain(item.memory), "dram_bytes": item.memory.dram_bytes},
+        }
+        for item in network.figures
+    ]
+    advice = [{**to_plain(item), "gain_share": item.gain_share} for item in network.advice]
+    return {**to_plain(network), "label": network.label, "figures": figures, "advice": advice}
 
 
 def _ranking(view: Assessment) -> Table:

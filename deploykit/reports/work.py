@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from deploykit.artifacts.work import NetworkWork, WorkEstimate
+from deploykit.core.codec import to_plain
 from deploykit.reports import units
 from deploykit.reports.text import WIDTH, plain_table
 
@@ -18,6 +22,20 @@ def print_work(view: WorkEstimate, console: Console) -> None:
     width = min(WIDTH, console.width)
     for network in view.networks:
         _print_network(network, f"{network.network} on {view.chip}", console, width)
+
+
+def work_json(views: Sequence[WorkEstimate]) -> str:
+    """Give the estimates as JSON, with the days of what is open."""
+    return json.dumps(
+        [
+            {
+                **to_plain(view),
+                "networks": [{**to_plain(item), "open_days": item.open_days} for item in view.networks],
+            }
+            for view in views
+        ],
+        indent=2,
+    )
 
 
 def _print_network(network: NetworkWork, title: str, console: Console, width: int) -> None:

@@ -28,12 +28,23 @@ def test_the_answer_fits_a_hundred_columns_and_ranks(shell: Any) -> None:
         assert words in answer.out
 
 
-def test_json_holds_the_same(shell: Any) -> None:
-    answer = shell.command("assess", "toy.onnx", "--chips", "rk3588", "--format", "json")
+def test_json_holds_the_same_and_what_follows_from_it(shell: Any) -> None:
+    answer = shell.command(
+        "assess", "toy.onnx", "--no-simplify", "--chips", "rk3588", "--advice", "--format", "json"
+    )
     chip = json.loads(answer.out)["chips"][0]
     assert chip["chip"] == "rk3588"
+    assert chip["fits"] is None  # nobody knows the size of the board's memory
+    network = chip["networks"][0]
     # a 1x1 convolution of 3 into 4 channels over 8 x 8
-    assert chip["networks"][0]["coverage"]["macs"] == 768
+    assert network["coverage"]["macs"] == 768
+    figures = network["figures"][0]
+    assert figures["runs_per_s"] == pytest.approx(1 / figures["time_s"])
+    # of three engines of 2.048 Tops/s
+    assert figures["utilisation"] == pytest.approx(2 * 768 / (figures["time_s"] * 3 * 2.048e12))
+    assert chip["dram_bytes"] == figures["memory"]["dram_bytes"]
+    for item in network["advice"]:
+        assert item["gain_share"] == pytest.approx(1 - item["after_s"] / item["before_s"])
 
 
 def test_bindings_stand_side_by_side(free: Any) -> None:
