@@ -66,6 +66,37 @@ class TensorPrecision:
 
 
 @dataclass(frozen=True)
+class TradeoffPoint:
+    """One plan's predicted time, weights and error, and the schemes of the layers in order."""
+
+    time_s: float
+    weight_bytes: int
+    error: float
+    schemes: tuple[Scheme, ...]
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What a plan under a budget was chosen from.
+
+    `objective` and `lower_bound` are in seconds, bytes or error, as `minimise` says; no plan is below the
+    bound. `front` are plans that none beats in both what is minimised and error (time, where error is
+    minimised); `front_is_whole` says that there are no others. `measured_error` is the chosen plan's on the
+    data; None where it was not measured.
+    """
+
+    minimise: Literal["time", "size", "error"]
+    status: Literal["optimal", "feasible", "infeasible", "unknown"]
+    objective: float
+    lower_bound: float
+    layers: tuple[str, ...]
+    chosen: TradeoffPoint
+    front: tuple[TradeoffPoint, ...]
+    front_is_whole: bool
+    measured_error: float | None = None
+
+
+@dataclass(frozen=True)
 class PrecisionPlan:
     """Schemes for all nodes and storage types for all activations of one network, in execution order."""
 
@@ -73,6 +104,7 @@ class PrecisionPlan:
     nodes: tuple[NodePrecision, ...]
     tensors: tuple[TensorPrecision, ...]
     notices: tuple[str, ...] = ()
+    tradeoff: Tradeoff | None = None
 
     def scheme_of(self) -> dict[str, Scheme]:
         """Schemes by node id."""

@@ -135,7 +135,11 @@ class Context:
         counts = self.config.networks[step.networks[0]].core.clips
         if step.stage.data == "validation":
             return counts.dump
-        return counts.calibration if step.stage_name in ("quantize", "sensitivity") else counts.proof
+        return (
+            counts.calibration
+            if step.stage_name in ("sensitivity", "precision", "quantize")
+            else counts.proof
+        )
 
     def _data(self, step: Step) -> dict[str, Any]:
         from deploykit.tasks import data_files

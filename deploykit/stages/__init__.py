@@ -87,9 +87,10 @@ STAGES: dict[str, Stage] = {
     "precision": Stage(
         "precision",
         "Choose each node's precision, with a reason.",
-        version=1,
-        reads=("split", "analyze"),
+        version=2,
+        reads=("split", "analyze", "sensitivity"),
         section="precision",
+        data="calibration",
         uses_profile=True,
     ),
     "quantize": Stage(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deploykit.artifacts.precision import PrecisionPlan
-from deploykit.stages.precision.params import Choice, PrecisionParams, SchemeException, Thresholds
+from deploykit.stages.precision.params import Budget, Choice, PrecisionParams, SchemeException, Thresholds
 from deploykit.stages.precision.plan import plan_precision
 
 if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
 
-__all__ = ["Choice", "PrecisionParams", "SchemeException", "Thresholds", "plan_precision"]
+__all__ = ["Budget", "Choice", "PrecisionParams", "SchemeException", "Thresholds", "plan_precision"]
 
 PARAMS = PrecisionParams
 GIVES = PrecisionPlan
@@ -19,6 +19,12 @@ GIVES = PrecisionPlan
 
 def run(call: StageCall) -> PrecisionPlan:
     """Run the stage for the pipeline."""
-    return plan_precision(
-        call.inputs["split"], call.inputs["analyze"], profile=call.profile, params=call.params
-    )
+    inputs = call.inputs["split"], call.inputs["analyze"], call.inputs["sensitivity"]
+    params: PrecisionParams = call.params
+    if params.policy == "budget" and params.budget.repair:
+        from deploykit.stages.precision.repair import repaired_plan
+
+        return repaired_plan(
+            *inputs, call.clips, profile=call.profile, params=params, workspace=call.workspace
+        )
+    return plan_precision(*inputs, profile=call.profile, params=params)

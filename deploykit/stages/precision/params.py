@@ -11,7 +11,7 @@ Choice: TypeAlias = Literal["w8a8", "w8a16", "w4a16", "w4a8", "float", "float16"
 Family: TypeAlias = Literal["int8", "int16", "int4", "fp16", "fp32"]
 """Short names: int8 is w8a8, int16 w8a16, int4 w4a16 or w4a8, fp16 float16, fp32 float32."""
 
-Policy: TypeAlias = Literal["plain", "arithmetic_intensity", "thresholds"]
+Policy: TypeAlias = Literal["plain", "arithmetic_intensity", "thresholds", "budget"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,28 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What the policy `budget` minimises, and its bounds.
+
+    `most_error` is in the measure of the sensitivity step (0.001 of noise is an SQNR of 30 dB), `most_time_s`
+    the predicted time of the layers, `most_weight_bytes` their weights. `repair`: the plan is measured as a
+    whole, and planned again with a tighter bound until it keeps `most_error`.
+    """
+
+    minimise: Literal["time", "size", "error"] = "time"
+    most_error: float = 0.001
+    most_time_s: float | None = None
+    most_weight_bytes: int | None = None
+    repair: bool = True
+
+
+@dataclass(frozen=True)
 class PrecisionParams:
     """Options of the precision stage.
 
     `policy` "plain": every node gets `scheme` unless something speaks against it. "arithmetic_intensity":
     each layer by where it stands on the chip's rooflines. "thresholds": by the borders in `thresholds`.
+    "budget": the best plan under the bounds in `budget`, by predicted time and measured errors.
     `allow` maps a segment's name or a pattern to what these nodes may take (`{backbone: int8, head: [int8,
     fp16]}`), the last that matches counts. `exceptions` are read in order: the last one that matches a node
     decides, also against the built-in rules and the policy.
@@ -58,3 +75,4 @@ class PrecisionParams:
     policy: Policy = "plain"
     allow: dict[str, Choice | Family | tuple[Choice | Family, ...]] = field(default_factory=dict)
     thresholds: Thresholds = Thresholds()
+    budget: Budget = Budget()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
-from deploykit.analysis.layer_units import Unit, joined_units, layer_units
+from deploykit.analysis.layer_units import joined_units, layer_units
 from deploykit.analysis.storage_types import plan_of
 from deploykit.artifacts.costs import CostReport, NodeCost
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import (
-    ACTIVATION_BITS,
     Granularity,
     NodePrecision,
     PrecisionPlan,
     Scheme,
+    Tradeoff,
     default_granularity,
     is_integer,
 )
-from deploykit.core.errors import Fault, InputError
+from deploykit.artifacts.sensitivity import Sensitivity
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.precision.allowed import (
     MEANT,
@@ -28,21 +29,29 @@ from deploykit.stages.precision.allowed import (
     exceptions_by_node,
     offer_of,
 )
+from deploykit.stages.precision.budget import by_budget
+from deploykit.stages.precision.groups import Allowed, Group, Planned, groups_of, width, with_followers
 from deploykit.stages.precision.params import PrecisionParams, SchemeException
 from deploykit.stages.precision.policies import Pick, policy_of
 
-Planned = tuple[Scheme, str]
-"""A node's scheme and its reason."""
-
 
 def plan_precision(
-    partition: Partition, costs: CostReport, *, profile: ChipProfile, params: PrecisionParams
+    partition: Partition,
+    costs: CostReport,
+    sensitivity: Sensitivity | None = None,
+    *,
+    profile: ChipProfile,
+    params: PrecisionParams,
 ) -> PrecisionPlan:
     """Give each node a scheme that its engine has: the user's, a rule's, or the policy's.
 
+    The policy "budget" reads `sensitivity`.
+
     Raises:
         InputError: patterns that match no segment and no node; schemes that the chip lacks where the user
-            allows only these; layers that share a scale and may not have one width.
+            allows only these; layers that share a scale and may not have one width; errors that were not
+            measured.
+        FindingError: no plan keeps the budget.
     """
     flow = NetworkFlow(partition)
     node_costs = {cost.node: cost for cost in costs.nodes}
@@ -53,20 +62,27 @@ def plan_precision(
     asked = exceptions_by_node(flow, params)
     allowed = allowed_schemes(flow, offers, params)
     planned = _fixed(flow, offers, asked, ruled)
+    tradeoff: Tradeoff | None = None
     free = [node.id for node in flow.nodes if node.id not in planned]
     if params.policy == "plain":
         planned |= {node: _default(offers[node], allowed[node], params) for node in free}
     else:
         units = layer_units(flow, [node for node in free if any(map(is_integer, allowed[node]))])
-        pick = policy_of(profile, params)
-        planned |= _by_policy(joined_units(flow, units), node_costs, allowed, pick)
+        groups = groups_of(joined_units(flow, units), allowed)
+        if params.policy == "budget":
+            nothing = Sensitivity(partition.network, "off", "noise", 0, (), ())
+            chosen, tradeoff = by_budget(groups, node_costs, allowed, sensitivity or nothing, params.budget)
+        else:
+            chosen = _by_policy(groups, node_costs, allowed, policy_of(profile, params))
+        planned |= chosen
         planned |= {node: _float(offers[node], allowed[node]) for node in free if node not in planned}
     schemes = {node: scheme for node, (scheme, _) in planned.items()}
     found = tuple(
         NodePrecision(node.id, *planned[node.id], _granularity(profile, offers[node.id], schemes[node.id]))
         for node in nodes
     )
-    return plan_of(flow, found, _notices(partition, asked, schemes))
+    plan = plan_of(flow, found, _notices(partition, asked, schemes))
+    return dataclasses.replace(plan, tradeoff=tradeoff)
 
 
 def _fixed(
@@ -115,66 +131,28 @@ def _float(offer: Offer, allowed: Sequence[Scheme]) -> Planned:
 
 
 def _by_policy(
-    groups: Collection[tuple[Unit, ...]],
-    costs: Mapping[str, NodeCost],
-    allowed: Mapping[str, Sequence[Scheme]],
-    pick: Pick,
+    groups: Collection[Group], costs: Mapping[str, NodeCost], allowed: Allowed, pick: Pick
 ) -> dict[str, Planned]:
     """Pick for each layer; layers that need one width of activations take that of most of their time."""
     found: dict[str, Planned] = {}
-    faults = []
     for group in groups:
-        common = set.intersection(*(_widths(allowed[unit.name]) for unit in group))
-        if not common:
-            faults.append(_no_common_width(group, allowed))
-            continue
-        choices = {unit.name: [s for s in allowed[unit.name] if _width(s) in common] for unit in group}
-        wishes = {unit.name: pick(costs[unit.name], choices[unit.name]) for unit in group}
-        width = _heaviest(wishes, costs)
-        for unit in group:
+        wishes = {name: pick(costs[name], choices) for name, choices in group.choices.items()}
+        widest = _heaviest(wishes, costs)
+        for unit in group.units:
             scheme, reason = wishes[unit.name]
-            if _width(scheme) != width:
-                same = [one for one in choices[unit.name] if _width(one) == width]
+            if width(scheme) != widest:
+                same = [one for one in group.choices[unit.name] if width(one) == widest]
                 scheme, why = pick(costs[unit.name], same)
-                reason = f"Has {width} activations, as what it shares a scale with. {why}"
-            found |= _unit(unit, scheme, reason, allowed)
-    if faults:
-        raise InputError(*faults)
-    return found
-
-
-def _unit(
-    unit: Unit, scheme: Scheme, reason: str, allowed: Mapping[str, Sequence[Scheme]]
-) -> dict[str, Planned]:
-    """Give a layer its scheme, and what follows it the same, or one with the same activations."""
-    found: dict[str, Planned] = {unit.name: (scheme, reason)}
-    for node in unit.nodes[1:]:
-        same = [one for one in allowed[node] if _width(one) == _width(scheme)]
-        own = scheme if scheme in same else next(iter(same), allowed[node][0])
-        found[node] = own, f"Follows {unit.name}."
+                reason = f"Has {widest} activations, as what it shares a scale with. {why}"
+            found |= with_followers(unit, (scheme, reason), allowed)
     return found
 
 
 def _heaviest(wishes: Mapping[str, Planned], costs: Mapping[str, NodeCost]) -> str:
     time_s: dict[str, float] = {}
     for unit, (scheme, _) in wishes.items():
-        time_s[_width(scheme)] = time_s.get(_width(scheme), 0.0) + costs[unit].at(scheme).time_s
-    return max(time_s, key=lambda width: time_s[width])
-
-
-def _width(scheme: Scheme) -> str:
-    return f"{ACTIVATION_BITS[scheme]}-bit{'' if is_integer(scheme) else ' floating point'}"
-
-
-def _widths(schemes: Sequence[Scheme]) -> set[str]:
-    return {_width(scheme) for scheme in schemes}
-
-
-def _no_common_width(group: Sequence[Unit], allowed: Mapping[str, Sequence[Scheme]]) -> Fault:
-    names = {", ".join(allowed[unit.name]): unit.name for unit in group}
-    shown = "; ".join(f"{name} may take {schemes}" for schemes, name in names.items())
-    fix = "allow a width of activations that they have in common, or set one by an exception"
-    return Fault("precision.allow", f"these share a scale, and no width of activations: {shown}", fix)
+        time_s[width(scheme)] = time_s.get(width(scheme), 0.0) + costs[unit].at(scheme).time_s
+    return max(time_s, key=lambda name: time_s[name])
 
 
 def _granularity(profile: ChipProfile, offer: Offer, scheme: Scheme) -> Granularity | None:

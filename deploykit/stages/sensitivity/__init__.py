@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from deploykit.artifacts.model import Partition
+from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.artifacts.sensitivity import Sensitivity
 from deploykit.stages.sensitivity.params import SensitivityParams
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
     from deploykit.tasks.protocol import Clip
 
-__all__ = ["GIVES", "PARAMS", "SensitivityParams", "measure_sensitivity", "run"]
+__all__ = ["GIVES", "PARAMS", "SensitivityParams", "measure_sensitivity", "plan_error", "run"]
 
 PARAMS = SensitivityParams
 GIVES = Sensitivity
@@ -36,6 +37,24 @@ def measure_sensitivity(
     from deploykit.stages.sensitivity.network import network_sensitivity  # pulls onnx in: only when it is run
 
     return network_sensitivity(partition, clips, params=params, workspace=workspace)
+
+
+def plan_error(
+    partition: Partition,
+    plan: PrecisionPlan,
+    clips: Sequence[Clip],
+    *,
+    sensitivity: Sensitivity,
+    workspace: Workspace,
+) -> float:
+    """Give the error of the whole network under a plan: the outputs, measure and frames of `sensitivity`.
+
+    Raises:
+        InputError: no frames.
+    """
+    from deploykit.stages.sensitivity.network import network_error  # as above
+
+    return network_error(partition, plan, clips, sensitivity=sensitivity, workspace=workspace)
 
 
 def run(call: StageCall) -> Sensitivity:

@@ -53,7 +53,7 @@ def network_sensitivity(
     with workspace.scratch() as folder:
         frames = write_frames(partition, kept, folder, workspace, most=params.frames)
         files = _Files(folder, frames, outputs, params)
-        tasks = [files.whole(networks)]
+        tasks = [files.whole(networks.items())]
         if params.mode == "restored":
             for scheme, network in networks.items():
                 tasks += files.tasks(flow, units, network, {scheme: floats})
@@ -70,7 +70,26 @@ def network_sensitivity(
         len(frames),
         tuple(_layer(unit, errors, params.schemes) for unit in units),
         tuple(SchemeError(scheme, errors[WHOLE, scheme]) for scheme in params.schemes),
+        outputs,
     )
+
+
+def network_error(
+    partition: Partition,
+    plan: PrecisionPlan,
+    clips: Sequence[Clip],
+    *,
+    sensitivity: Sensitivity,
+    workspace: Workspace,
+) -> float:
+    """See `deploykit.stages.sensitivity.plan_error`."""
+    changed = quantize(partition, plan, clips, params=QuantizeParams(), workspace=workspace)
+    network = joined(changed, workspace, NetworkFlow(partition).activations)
+    params = SensitivityParams(measure=sensitivity.measure, frames=sensitivity.frames)
+    with workspace.scratch() as folder:
+        frames = write_frames(partition, clips, folder, workspace, most=params.frames)
+        task = _Files(folder, frames, sensitivity.outputs, params).whole([("plan", network)])
+        return run_task(task)[WHOLE, "plan"]
 
 
 def integer_nodes(flow: NetworkFlow) -> list[str]:
@@ -157,13 +176,14 @@ class _Files:
         self._params = params
         self._written = 0
 
-    def whole(self, networks: Mapping[Scheme, Joined]) -> Task:
+    def whole(self, networks: Iterable[tuple[str, Joined]]) -> Task:
         """Give the task that runs whole networks."""
-        pieces = {scheme: network.whole(self._outputs) for scheme, network in networks.items()}
-        variants = tuple((scheme, self._write(model)) for scheme, (model, _) in pieces.items())
+        listed = list(networks)
+        pieces = {name: network.whole(self._outputs) for name, network in listed}
+        variants = tuple((name, self._write(model)) for name, (model, _) in pieces.items())
         inputs = tuple(fed for _, fed in pieces.values())
         files = LayerFiles(WHOLE, self._outputs, variants, inputs, None, (), ())
-        return self._task(next(iter(networks.values())), (files,), estimate=False)
+        return self._task(listed[0][1], (files,), estimate=False)
 
     def tasks(
         self, flow: NetworkFlow, units: Sequence[Unit], base: Joined, forms: Mapping[Scheme, Joined]
