@@ -47,8 +47,8 @@ class Sensitivity:
 
     `mode` "measured": one layer at the scheme, all others float. "estimated": the noise that the layer makes
     times how much random noise of its size moves the outputs. "restored": all layers at the scheme but this
-    one: what is left of the error. `whole` has all layers at the scheme; `outputs` were compared. All is empty
-    where nobody asked.
+    one: what is left of the error. `whole` has all layers at the scheme; `outputs` were compared. All is
+    empty where nobody asked.
     """
 
     network: str

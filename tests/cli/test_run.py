@@ -20,6 +20,7 @@ STEPS = (
     "toy.export",
     "toy.split",
     "toy.analyze",
+    "toy.sensitivity",
     "toy.precision",
     "toy.quantize",
     "toy.memory",
