@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from deploykit.analysis.graph_work import WorkSettings
 from deploykit.analysis.roofline import bandwidth_of, cost_nodes
@@ -17,7 +18,7 @@ from deploykit.core.profile import ChipProfile, EngineProfile, Quantity, SchemeN
 ENOUGH = 0.01
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 LARGEST_SCALE = 1024.0
-STEPS = 12
+STRIDE, STEPS = 4.0, 8
 FOUR_BITS: dict[str, SchemeName] = {"w8a8": "w4a8", "float16": "w4a16"}
 MOST_NODES = 5
 
@@ -132,6 +133,7 @@ def _four_bit_weights(planned: Planned) -> Planned:
 def _headroom(
     figure: str, unit: str, now: float, planned: Planned, scaled: Callable[[ChipProfile, float], ChipProfile]
 ) -> Headroom:
+    @cache  # the scales that are shown are also those that the search begins with
     def time_s(scale: float) -> float:
         return planned.on(scaled(planned.profile, scale)).time_s()
 
@@ -145,17 +147,23 @@ def _headroom(
 
 
 def _enough(now: float, time_s: Callable[[float], float]) -> float | None:
-    """Bisect, on a logarithmic scale, for the value beyond which less than 1 % is left to gain."""
+    """Search, from 1 outward and then by bisection, for the value beyond which less than 1 % is to gain."""
     least = time_s(LARGEST_SCALE)
-    low, high = 1 / LARGEST_SCALE, LARGEST_SCALE
-    if time_s(high / 2) * (1 - ENOUGH) > least:
+
+    def enough(scale: float) -> bool:
+        return time_s(scale) * (1 - ENOUGH) <= least
+
+    if not enough(LARGEST_SCALE / 2):
         return None
+    high = 1.0
+    while not enough(high):
+        high *= STRIDE
+    low = high / STRIDE
+    while low > 1 / LARGEST_SCALE and enough(low):
+        low, high = low / STRIDE, low
     for _ in range(STEPS):
         middle = (low * high) ** 0.5
-        if time_s(middle) * (1 - ENOUGH) <= least:
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return now * high
 
 
