@@ -134,8 +134,8 @@ def _run(*command: str) -> _Run:
 
 def _measure(reference: Path, board: Path) -> dict[str, float]:
     """Measure a mapped pair in this process; reading each once by itself says what the memory allows."""
-    from deploykit.align.compare import pair_sums
     from deploykit.align.contract import Contract
+    from deploykit.align.measure import pair_sums
     from deploykit.align.tensors import Mapping, from_bytes
 
     contract = Contract((reference.stat().st_size // 4,))

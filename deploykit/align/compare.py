@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy
-
-from deploykit.align.contract import as_yaml
-from deploykit.align.details import measure_details
 from deploykit.align.divergence import ErrorPoint, first_divergence
 from deploykit.align.dump import Dump, Stored
-from deploykit.align.element_types import Array
-from deploykit.align.metrics import METRICS, Sums, difference_sums, needs_exact
+from deploykit.align.measure import measured
 from deploykit.align.opened import Like, Opened, open_stored
 from deploykit.align.pairing import Pairing, pair
 from deploykit.align.result import Diff, TensorDiff
 from deploykit.align.specs import Declared, Group, declared_for, fits
-from deploykit.align.tensors import Tensor, pairs
+from deploykit.align.tensors import Tensor
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 
@@ -157,7 +152,7 @@ def _pair_diffs(
         if box is not None:
             part = replace(whole, name=f"{name}:{group.name}")
             parts.append((part, [(a.cut(box), b.cut(box)) for a, b in frames]))
-    return [_measured(part, inside, options) for part, inside in parts]
+    return [measured(part, inside, exact=options.exact, details=options.details) for part, inside in parts]
 
 
 def open_pair(
@@ -219,79 +214,6 @@ def _open_all(stored: Sequence[Stored], declared: Mapping[str, Any], like: Like 
         found = ", ".join(f"{list(shape)} in frame {number}" for shape, number in shapes.items())
         raise InputError(Fault(stored[0].name, f"has other shapes in other frames: {found}"))
     return Frames(by_number, tuple(dict.fromkeys(notes)))
-
-
-def _measured(part: TensorDiff, frames: Sequence[tuple[Tensor, Tensor]], options: Options) -> TensorDiff:
-    by_frame = [pair_sums(a, b, exact=options.exact) for a, b in frames]
-    size = math.prod(part.shape)
-    total = Sums()
-    for number, sums in enumerate(by_frame):
-        total = total.plus(sums, number * size)
-    if not options.exact and needs_exact(total):
-        return _measured(part, frames, replace(options, exact=True))
-    board = frames[0][1]
-    measures = {name: metric(total) for name, metric in METRICS.items()}
-    details: dict[str, Any] = {}
-    if not size:
-        part = replace(part, notes=(*part.notes, "has no elements"))
-    elif options.details:
-        extra = [
-            measure_details(a, b, board.contract.channel_axis if board.contract else 1) for a, b in frames
-        ]
-        worst = max(extra, key=lambda item: item.measures["max_rel"])
-        measures.update(
-            {name: _over_frames(name, [item.measures for item in extra]) for name in worst.measures}
-        )
-        details = {"by_frame": [asdict(item) for item in extra]}
-    shape = frames[0][0].shape
-    return replace(
-        part,
-        shape=shape,
-        dtypes=(frames[0][0].dtype, board.dtype),
-        measures=measures,
-        max_abs_index=_place(total.max_abs_index, part.frames, shape),
-        nonfinite={
-            "nan_reference": total.nan_a,
-            "nan_board": total.nan_b,
-            "inf_reference": total.inf_a,
-            "inf_board": total.inf_b,
-        },
-        nonfinite_index=_place(total.nonfinite_index, part.frames, shape),
-        sqnr_db_by_frame=tuple(METRICS["sqnr_db"](sums) for sums in by_frame),
-        details=details,
-        contract=as_yaml(board.contract) if board.contract else "",
-    )
-
-
-def _over_frames(name: str, measures: Sequence[Mapping[str, float]]) -> float:
-    """Join a measure over frames: the worst frame counts."""
-    values = [item[name] for item in measures if name in item]
-    return min(values) if name.startswith(("top", "one_step", "worst")) else max(values)
-
-
-def _place(index: int, frames: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the frame's number and the index in its tensor."""
-    if index < 0:
-        return ()
-    frame, inside = divmod(index, math.prod(shape))
-    return (frames[frame], *(int(at) for at in numpy.unravel_index(inside, shape)))
-
-
-def pair_sums(a: Tensor, b: Tensor, *, exact: bool) -> Sums:
-    """Sum up a pair of tensors, block by block."""
-    total = Sums()
-    for start, _, x, y in pairs(a, b):
-        x, y = _narrow(x, y) if not exact else (x, y)
-        total = total.plus(difference_sums(x, y, exact=exact), start)
-    return total
-
-
-def _narrow(x: Array, y: Array) -> tuple[Array, Array]:
-    """Give both as float32 where that holds every value of their types."""
-    if all(side.dtype.itemsize <= 2 or side.dtype == numpy.float32 for side in (x, y)):
-        with numpy.errstate(invalid="ignore"):  # NaN that signals
-            return x.astype(numpy.float32, copy=False), y.astype(numpy.float32, copy=False)
-    return x, y
 
 
 def _with_divergence(reference: Dump, board: Dump, tensors: tuple[TensorDiff, ...], options: Options) -> Diff:

@@ -52,6 +52,10 @@ def compare_and_judge(
     if given.order is not None:
         reference = replace(reference, order=_order(given.order, reference))
     diff = judge(compare(reference, board, options=options), tolerances)
+    if diff.exit_code == 1 and not given.no_diagnosis:
+        from deploykit.align.causes import with_causes  # only where something fails
+
+        diff = with_causes(diff, reference, board, options)
     return diff, tuple(_pictures(diff, reference, board, options)) if given.page is not None else ()
 
 

@@ -11,7 +11,8 @@ import numpy
 
 from deploykit.align.divergence import Divergence, ErrorPoint, first_divergence
 from deploykit.align.element_types import Array
-from deploykit.align.metrics import METRICS, Sums, difference_sums
+from deploykit.align.metrics import METRICS, Sums
+from deploykit.align.sums import difference_sums
 from deploykit.analysis.heat import heat_map
 from deploykit.artifacts.dumps import Comparison, DumpedTensor, DumpSet, HeatMap, TensorDifference
 from deploykit.core.errors import Fault, InputError, input_error

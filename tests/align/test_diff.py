@@ -244,3 +244,14 @@ def test_names_with_brackets_fit_themselves(lab: Lab) -> None:
     lab.save("ref/out[0]:1.npy", [1.0])
     lab.save("board/out[0]:1.npy", [1.0])
     assert lab.diff("--tolerance", "out[0]:1:max_abs<=0", "--format", "json").tensor("out[0]:1")["passed"]
+
+
+def test_the_place_of_a_group_counts_within_it(lab: Lab) -> None:
+    for frame in range(3):
+        values = numpy.zeros((1, 6, 4))
+        lab.save(f"ref/frame_{frame}/t.npy", values)
+        values[0, 4, 1] = frame
+        lab.save(f"board/frame_{frame}/t.npy", values)
+    answer = lab.diff("--group", "tail=1:3-", "--format", "json", "--tolerance", "*:max_abs<=2")
+    assert answer.tensor("t")["max_abs_index"] == [2, 0, 4, 1]
+    assert answer.tensor("t:tail")["max_abs_index"] == [2, 0, 1, 1]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploykit.align.element_types import Array
-from deploykit.align.metrics import CHUNK, METRICS, difference_sums, needs_exact
+from deploykit.align.metrics import METRICS, needs_exact
+from deploykit.align.sums import CHUNK, difference_sums
 
 
 def measure(a: object, b: object) -> dict[str, float]:

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy
 from numpy.typing import NDArray
 
-from deploykit.align.metrics import Sums, cosine_distance, difference_sums
+from deploykit.align.metrics import Sums, cosine_distance
+from deploykit.align.sums import difference_sums
 from deploykit.artifacts.sensitivity import Measure
 from deploykit.core.runtime import open_session, run_session
 
