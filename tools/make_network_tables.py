@@ -39,14 +39,22 @@ GROWTH_CAP = 1.0
 """Windowed attention folds its position biases into constants."""
 
 _FINAL = """
-    Add AveragePool Clip Concat Conv ConvTranspose Div Erf Expand Flatten Gather Gelu Gemm
+    Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose Div Erf Expand Flatten Gather Gelu Gemm
     GlobalAveragePool HardSigmoid HardSwish LayerNormalization LeakyRelu MatMul MaxPool Mul
-    ReduceMean ReduceSum Relu Reshape Resize Sigmoid Slice Softmax Split Squeeze Sub Transpose
+    ReduceMean ReduceSum Relu Reshape Resize Sigmoid Softmax Split Squeeze Sub Transpose
     Unsqueeze
 """
 FINAL = frozenset(_FINAL.split())
 """A graph of these alone is as simple as it gets (the exporter folds batch norms); onnxsim takes seconds.
 Without Shape, what is gathered or reshaped are activations."""
+
+_SIZE_FREE = """
+    Add AveragePool Clip Concat Constant Conv ConvTranspose LeakyRelu MaxPool Mul ReduceSum Relu Resize
+    Sigmoid Slice Split
+"""
+SIZE_FREE = frozenset(_SIZE_FREE.split())
+TRACED_SIZE = 64
+"""Tracing computes, so a detector without attention is traced with a small image; shapes are inferred."""
 
 
 def main() -> int:
@@ -87,12 +95,38 @@ def rebuild(name: str, builder: str, shape: tuple[int, ...]) -> NetworkTable:
     """Build, export, normalise and simplify a network, and count its layers."""
     module, origin = build(builder)
     _spread(module)
+    detector = builder.startswith(("ultralytics:", "own:"))
+    proto = _export(module, (*shape[:2], TRACED_SIZE, TRACED_SIZE)) if detector else None
+    if proto is not None and _is_size_free(proto):
+        _set_input(proto, shape)
+    else:
+        proto = _export(module, shape)
+    del module
+    model = normalise(model_from_proto(proto, name))
+    return network_table(summarise(_simple(model)), name=name, source=origin)
+
+
+def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
     content = io.BytesIO()
     with torch.no_grad():
         torch.onnx.export(module, (torch.zeros(shape),), content, opset_version=OPSET, dynamo=False)
-    del module
-    model = normalise(model_from_proto(onnx.ModelProto.FromString(content.getvalue()), name))
-    return network_table(summarise(_simple(model)), name=name, source=origin)
+    proto: onnx.ModelProto = onnx.ModelProto.FromString(content.getvalue())
+    return proto
+
+
+def _is_size_free(proto: onnx.ModelProto) -> bool:
+    """Say whether nothing in the graph depends on the size of the image that it was traced with."""
+    sized = (node for node in proto.graph.node if node.op_type == "Resize" and len(node.input) > 3)
+    return {node.op_type for node in proto.graph.node} <= SIZE_FREE and not any(sized)
+
+
+def _set_input(proto: onnx.ModelProto, shape: tuple[int, ...]) -> None:
+    """Give the graph another input size; all other shapes are inferred anew."""
+    for dim, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        dim.dim_value = size
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
 
 
 def _spread(module: torch.nn.Module) -> None:

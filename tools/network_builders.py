@@ -21,7 +21,7 @@ Tensor = Any
 """A torch.Tensor; torch has no types here."""
 
 
-ACTIVATIONS = {"relu": "torch.nn.ReLU()", "leaky": "torch.nn.LeakyReLU(0.1)"}
+ACTIVATIONS = {"relu": "torch.nn.ReLU()"}
 """Endings of a name that stand for another activation: yolov5s-relu."""
 
 

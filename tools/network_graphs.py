@@ -1,7 +1,8 @@
 """Detectors that the libraries lack, as configurations that ultralytics reads.
 
-Sources of the shapes: WongKinYiu/yolov7 cfg/deploy @7204aba and @c8ed2b5; Megvii-BaseDetection/YOLOX;
-meituan/YOLOv6 3.0. Each docstring has the published figures, which the tests hold the tables against.
+Sources of the shapes: darknet's yolov3.cfg; WongKinYiu/yolov7 cfg/deploy @7204aba and @c8ed2b5;
+Megvii-BaseDetection/YOLOX; meituan/YOLOv6 3.0. Each docstring has the published figures, which the tests
+hold the tables against.
 """
 
 from __future__ import annotations
@@ -45,6 +46,28 @@ class Layers:
         """Give the configuration of a detector of 80 classes over these layers."""
         detect = [list(levels), 1, "Detect", ["nc"]]
         return {"nc": 80, "backbone": self.rows, "head": [detect], **scales}
+
+
+def yolov3() -> dict[str, Any]:
+    """YOLOv3: 61.9 M parameters; 65.9 GFLOPs at 416, as darknet counts them."""
+    net = Layers()
+    net.conv(32, 3)
+    stages = []
+    for channels, repeat in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        net.conv(channels, 3, 2)
+        stages.append(net.add("Bottleneck", channels, True, 1, [1, 3], 0.5, repeat=repeat))
+    levels: list[int] = []
+    narrow = stages[4]
+    for width, route in ((512, stages[4]), (256, stages[3]), (128, stages[2])):
+        if levels:
+            net.conv(width, source=narrow)
+            net.join(net.up(), route)
+        for _ in range(2):
+            net.conv(width)
+            net.conv(2 * width, 3)
+        narrow = net.conv(width)
+        levels.append(net.conv(2 * width, 3))
+    return net.config(levels, activation=LEAKY)
 
 
 def yolov7() -> dict[str, Any]:
@@ -207,6 +230,7 @@ def _chained_pools(net: Layers, source: int, width: int) -> int:
 
 
 GRAPHS: dict[str, Callable[[], dict[str, Any]]] = {
+    "yolov3": yolov3,
     "yolov6n": lambda: yolov6(0.25),
     "yolov6s": lambda: yolov6(0.5),
     "yolov7": yolov7,
