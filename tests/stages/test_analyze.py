@@ -107,7 +107,8 @@ def test_a_blank_of_a_chip_without_a_class_is_named() -> None:
 
 def test_a_blank_gives_the_interval_that_the_class_allows() -> None:
     """Bandwidth 3.2 to 17.1 GB/s: a network bound by memory takes sqrt(17.1 / 3.2) = 2.31 times as long."""
-    chip = replace(load_profile("rk3588")[0], dram=DramProfile(Quantity()), chip_class="camera")
+    rk3588 = replace(load_profile("rk3588")[0], calibration=())
+    chip = replace(rk3588, dram=DramProfile(Quantity()), chip_class="camera")
     report = analyze_costs(partition(segment("a", "npu", NPU)), profile=chip, params=AnalyzeParams())
     assert {node.at("w8a8").bound for node in report.nodes} == {"memory"}
     assert report.interval is not None
@@ -120,7 +121,7 @@ def test_a_blank_gives_the_interval_that_the_class_allows() -> None:
 
 
 def test_a_blank_peak_of_an_engine_that_runs_nothing_does_not_widen_the_time() -> None:
-    rk3588 = load_profile("rk3588")[0]
+    rk3588 = replace(load_profile("rk3588")[0], calibration=())
     cpu = replace(rk3588.engines[1], peak_ops_per_s={"float32": Quantity()})
     chip = replace(rk3588, engines=(rk3588.engines[0], cpu))
     params = AnalyzeParams()
