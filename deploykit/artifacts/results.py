@@ -13,6 +13,7 @@ from deploykit.artifacts.memory import MemoryPlan
 from deploykit.artifacts.model import Model, Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.artifacts.schedule import Schedule
+from deploykit.artifacts.sensitivity import Sensitivity
 from deploykit.core.profile import ChipProfile
 
 
@@ -37,6 +38,7 @@ class NetworkResults:
     model: Model | None = None
     partition: Partition | None = None
     costs: CostReport | None = None
+    sensitivity: Sensitivity | None = None
     plan: PrecisionPlan | None = None
     quantized: Partition | None = None
     memory: MemoryPlan | None = None

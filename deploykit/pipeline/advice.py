@@ -46,7 +46,7 @@ def _plans(
     main = context.profile.engines[0]
     found: dict[str, dict[str, str]] = {}
     for scheme in main.peak_ops_per_s:
-        wanted = dataclasses.replace(params, scheme=scheme)
+        wanted = dataclasses.replace(params, policy="plain", scheme=scheme)
         plan = plan_precision(partition, costs, profile=context.profile, params=wanted)
         found[scheme] = dict(plan.scheme_of())
     return found

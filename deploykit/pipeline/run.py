@@ -189,6 +189,7 @@ def _results(context: Context, artifacts: Artifacts, state: RunState, started: s
                 ("model", "export"),
                 ("partition", "split"),
                 ("costs", "analyze"),
+                ("sensitivity", "sensitivity"),
                 ("plan", "precision"),
                 ("quantized", "quantize"),
                 ("memory", "memory"),

@@ -100,6 +100,7 @@ def _notices(results: RunResults) -> Iterator[Notice]:
             ("export", result.model),
             ("split", result.partition),
             ("analyze", result.costs),
+            ("sensitivity", result.sensitivity),
             ("precision", result.plan),
             ("quantize", result.quantized),
             ("memory", result.memory),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
@@ -81,8 +81,8 @@ def plan_precision(
         NodePrecision(node.id, *planned[node.id], _granularity(profile, offers[node.id], schemes[node.id]))
         for node in nodes
     )
-    plan = plan_of(flow, found, _notices(partition, asked, schemes))
-    return dataclasses.replace(plan, tradeoff=tradeoff)
+    notices = [*_notices(partition, asked, schemes), *_said(tradeoff)]
+    return dataclasses.replace(plan_of(flow, found, tuple(notices)), tradeoff=tradeoff)
 
 
 def _fixed(
@@ -165,6 +165,16 @@ def _granularity(profile: ChipProfile, offer: Offer, scheme: Scheme) -> Granular
     if default_granularity(scheme) != "channel" and blocks:
         return min(blocks)
     return "channel" if "channel" in weights else weights[0]
+
+
+def _said(tradeoff: Tradeoff | None) -> Iterator[str]:
+    """Say how good a plan under a budget is known to be."""
+    if tradeoff is None:
+        return
+    chosen = tradeoff.chosen
+    figures = f"{chosen.time_s:.3g} s, {chosen.weight_bytes:,} bytes of weights, error {chosen.error:.3g}"
+    proof = f"{tradeoff.status}, no plan has less {tradeoff.minimise} than {tradeoff.lower_bound:.4g}"
+    yield f"the budget's plan, predicted for its layers: {figures} ({proof})"
 
 
 def _notices(

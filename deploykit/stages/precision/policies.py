@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.roofline import bandwidth_of, find_engine, known_peaks
 from deploykit.artifacts.costs import NodeCost, SchemeCost
 from deploykit.artifacts.precision import ACTIVATION_BITS, WEIGHT_BITS, Scheme, is_integer
@@ -23,6 +24,7 @@ NEAREST: dict[Scheme, tuple[Scheme, ...]] = {
 
 def policy_of(profile: ChipProfile, params: PrecisionParams) -> Pick:
     """Give the function that picks a layer's scheme."""
+    profile = fill_blanks(profile, at="typical").profile  # as the costs were predicted
     if params.policy == "thresholds":
         return lambda cost, allowed: by_thresholds(cost, allowed, profile, params.thresholds)
     return lambda cost, allowed: by_intensity(cost, allowed, profile)

@@ -32,6 +32,9 @@ from deploykit.toolchains.reference import ReferenceNetwork, zeros
 LAYERS_A_TASK = 6
 """Layers that share a run of the base network a frame; few enough for all processes to have work."""
 
+SHOWN = 3
+"""Layers that are named for each scheme."""
+
 WHOLE = ""
 """The name under which the whole network is measured."""
 
@@ -63,15 +66,24 @@ def network_sensitivity(
         results = run_all(run_task, tasks, workers=workspace.workers, address=params.executor)
         for found in workspace.track(results, "measuring layers", len(tasks)):
             errors |= found
+    layers = tuple(_layer(unit, errors, params.schemes) for unit in units)
+    whole = tuple(SchemeError(scheme, errors[WHOLE, scheme]) for scheme in params.schemes)
+    notices = tuple(_said(params, layers, whole))
     return Sensitivity(
-        partition.network,
-        params.mode,
-        params.measure,
-        len(frames),
-        tuple(_layer(unit, errors, params.schemes) for unit in units),
-        tuple(SchemeError(scheme, errors[WHOLE, scheme]) for scheme in params.schemes),
-        outputs,
+        partition.network, params.mode, params.measure, len(frames), layers, whole, outputs, notices
     )
+
+
+def _said(
+    params: SensitivityParams, layers: Sequence[LayerSensitivity], whole: Sequence[SchemeError]
+) -> Iterator[str]:
+    """Say what the whole network errs by at each scheme, and which layers have most of it."""
+    last = params.mode != "restored"
+    for item in whole:
+        found = [(layer.error_at(item.scheme) or 0.0, layer.layer) for layer in layers]
+        worst = ", ".join(f"{name} {error:.2g}" for error, name in sorted(found, reverse=last)[:SHOWN])
+        which = "most by" if last else "least without"
+        yield f"error at {item.scheme}: {item.error:.2g} as a whole, {which} {worst}"
 
 
 def network_error(
