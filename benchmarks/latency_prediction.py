@@ -19,6 +19,7 @@ from typing import Any
 import numpy
 
 from benchmarks.published_latency import BOARDS, Board, measurements_of, published_table, read_rows
+from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.calibration.chip_fit import ChipFit, Measured, fit_chip
 from deploykit.analysis.calibration.held_out import errors
 from deploykit.analysis.calibration.measurements import Measurement
@@ -53,6 +54,10 @@ def _results(board: Board, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
     choices = [("", known), ("no attention", plain)] if FEWEST <= len(plain) < len(known) else [("", known)]
     if len(known) < FEWEST:
         print(f"\n{board.profile} {board.scheme}: {len(known)} networks with a layer table; too few")
+        return []
+    typical = fill_blanks(load_profile(board.profile)[0], at="typical").profile
+    if typical.engines[0].peak_of(board.scheme).value is None:
+        print(f"\n{board.profile} {board.scheme}: the profile knows no peak")
         return []
     return [_result(board, note, items) for note, items in choices]
 
