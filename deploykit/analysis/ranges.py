@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy
 from numpy.typing import NDArray
 
+from deploykit.analysis.range_choice import least_divergence_limit, least_error_range
+
+Method: TypeAlias = Literal["minmax", "percentile", "mse", "entropy", "moving_average"]
 Array: TypeAlias = NDArray[Any]
 
 BINS = 8192
+
+
+MOMENTUM = 0.9
+"""What a moving average keeps of the frames before."""
 
 
 class NonFinite(ValueError):
@@ -28,6 +35,7 @@ class RangeObserver:
         self.low = numpy.inf
         self.high = -numpy.inf
         self.count = 0
+        self.average = (0.0, 0.0)
         self._counts = numpy.zeros(BINS, numpy.int64) if histogram else None
         self._limit = 0.0
 
@@ -39,10 +47,33 @@ class RangeObserver:
         if not (numpy.isfinite(low) and numpy.isfinite(high)):
             raise NonFinite
         self.low, self.high = min(self.low, low), max(self.high, high)
+        keep = MOMENTUM if self.count else 0.0
+        self.average = (
+            keep * self.average[0] + (1 - keep) * low,
+            keep * self.average[1] + (1 - keep) * high,
+        )
         self.count += values.size
         if self._counts is not None:
             self._widen(max(-low, high))
             self._counts += self._histogram(values, self._limit)
+
+    def range(self, method: Method, percent: float) -> tuple[float, float]:
+        """Give the range that a method chooses; never wider than what was seen."""
+        if method == "percentile":
+            return self.percentile(percent)
+        if method == "moving_average":
+            return self.average
+        if method == "minmax" or self._counts is None or self._limit == 0.0:
+            return self.low, self.high
+        width = 2 * self._limit / BINS
+        if method == "mse":
+            centres = (numpy.arange(BINS) + 0.5) * width - self._limit
+            low, high = least_error_range(centres, self._counts, self.low, self.high)
+        else:
+            magnitudes = self._counts[BINS // 2 :] + self._counts[: BINS // 2][::-1]
+            high = least_divergence_limit(magnitudes, self._limit)
+            low = -high
+        return max(self.low, low), min(self.high, high)
 
     def percentile(self, percent: float) -> tuple[float, float]:
         """Give the range that leaves (100 - percent) % of all values out at each end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from deploykit.analysis.ranges import NonFinite, RangeObserver
+from deploykit.analysis.ranges import Method, NonFinite, RangeObserver
 from deploykit.artifacts.contract import InputContract
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import Calibration, TensorRange
@@ -15,28 +15,32 @@ from deploykit.tasks.protocol import Clip, Frame
 from deploykit.toolchains.reference import ReferenceNetwork
 from deploykit.toolchains.taps import tapped
 
+PLAIN = ("minmax", "moving_average")
+"""Methods that need no histogram."""
+
 
 def calibrate(
     partition: Partition,
     tensors: Sequence[str],
     clips: Iterable[Clip],
     *,
+    method: Method,
     percent: float,
     whole: Collection[str] = (),
     workspace: Workspace,
 ) -> Calibration:
     """Give the range of each tensor over all frames, streamed frame by frame with state.
 
-    `percent` of the values lie below a range's end and as many above its start; 100 takes the extremes, as do
-    the tensors in `whole`.
+    `method` "percentile" leaves `percent` of the values below a range's end and as many above its start. The
+    tensors in `whole` keep their extremes.
     Memory holds one frame's tensors and a histogram each, whatever the number of frames.
 
     Raises:
         InputError: no frames; missing inputs, wrong types or shapes, NaN or infinity, with clip, frame and
         tensor.
     """
-    percents = {name: 100.0 if name in whole else percent for name in tensors}
-    observers = {name: RangeObserver(histogram=percents[name] < 100) for name in tensors}
+    methods: dict[str, Method] = {name: "minmax" if name in whole else method for name in tensors}
+    observers = {name: RangeObserver(histogram=methods[name] not in PLAIN) for name in tensors}
     frames, names = 0, []
     with workspace.scratch() as folder:
         inside, files = tapped(partition, workspace, tensors, folder)
@@ -60,7 +64,7 @@ def calibrate(
         )
     seen = {name: observer for name, observer in observers.items() if observer.count}
     ranges = (
-        TensorRange(name, *_range(observer, percents[name]), observer.low, observer.high)
+        TensorRange(name, *observer.range(methods[name], percent), observer.low, observer.high)
         for name, observer in seen.items()
     )
     return Calibration(partition.network, frames, f"{len(names)} clips", tuple(ranges))
@@ -76,10 +80,6 @@ def _observe(observer: RangeObserver, name: str, values: Frame, where: str) -> N
             fault.what,
             "the float network gives such values on this frame; mend the model or the data",
         ) from None
-
-
-def _range(observer: RangeObserver, percent: float) -> tuple[float, float]:
-    return observer.percentile(percent) if percent < 100 else (observer.low, observer.high)
 
 
 def _contracts(partition: Partition, frame: Frame) -> Iterator[InputContract]:

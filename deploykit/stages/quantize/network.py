@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from deploykit.analysis.affine import Affine, affine_for_range, code_type
+from deploykit.analysis.affine import Affine, Array, affine_for_range, code_type
 from deploykit.analysis.flow import NetworkFlow
 from deploykit.analysis.peaks import peak_tensors
 from deploykit.analysis.summary import summarise
@@ -18,7 +18,7 @@ from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.runtime import open_session
 from deploykit.core.workspace import Workspace
-from deploykit.stages.quantize.bias import bias_corrections
+from deploykit.stages.quantize.bias import bias_corrections, hold_frames
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
 from deploykit.stages.quantize.layers import find_layers
@@ -49,14 +49,21 @@ def quantize_network(
     prepared = prepare(partition, plan, workspace)
     placement = place(partition, plan, prepared)
     wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
-    percent = params.percentile if params.calibration == "percentile" else 100.0
     whole = peak_tensors(NetworkFlow(partition))
-    calibration = calibrate(partition, wanted, clips, percent=percent, whole=whole, workspace=workspace)
+    calibration = calibrate(
+        partition,
+        wanted,
+        clips,
+        method=params.calibration,
+        percent=params.percentile,
+        whole=whole,
+        workspace=workspace,
+    )
     parameters = shared_parameters(placement, calibration, params.activation_type)
     schemes = plan.scheme_of()
     layers = find_layers(prepared, schemes, plan.granularity_of(), per_channel=params.per_channel)
     statistics = {}
-    if params.bias_correction or params.rounding == "gptq" or params.weight_scales == "mse":
+    if params.rounding == "gptq" or params.weight_scales == "mse":
         statistics = input_statistics(
             partition,
             layers,
@@ -67,20 +74,26 @@ def quantize_network(
             workspace=workspace,
         )
     weights = round_weights(layers, statistics, parameters, placement, params=params)
-    corrections = bias_corrections(layers, weights, statistics) if params.bias_correction else {}
-    models = [
-        Emitter(
-            segment,
-            placement,
-            parameters,
-            [layer for layer in layers if layer.segment is segment],
-            weights,
-            corrections,
-            schemes,
-            activation_type=params.activation_type,
-        ).model()
-        for segment in prepared
-    ]
+
+    def emit(corrections: Mapping[str, Array]) -> list[OnnxModel]:
+        return [
+            Emitter(
+                segment,
+                placement,
+                parameters,
+                [layer for layer in layers if layer.segment is segment],
+                weights,
+                corrections,
+                schemes,
+                activation_type=params.activation_type,
+            ).model()
+            for segment in prepared
+        ]
+
+    models = emit({})
+    if params.bias_correction and layers:
+        held = hold_frames(partition, layers, clips, count=calibration.frames, workspace=workspace)
+        models = emit(bias_corrections(models, layers, held))
     segments = _save(prepared, models, workspace)
     return dataclasses.replace(
         partition,

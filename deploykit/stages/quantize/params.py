@@ -11,14 +11,16 @@ class QuantizeParams:
     """Options of the quantize stage.
 
     `calibration`: "minmax" takes the extremes that were seen, "percentile" leaves out what lies beyond
-    `percentile` at each end, except of what a Softmax, ArgMax or TopK ranks. `activation_type`: codes of
-    activations, asymmetric; of the same sign where they have 16 bits. `per_channel`: weights have the
-    scales that the plan gives them, else one for all. `weight_scales`: "max" so that no weight saturates,
-    "mse" with the least squared error of the layer's output. `rounding`: each weight to the "nearest" code,
-    or "gptq" with the layer's own inputs. `bias_correction`: whether biases make up for the mean error.
+    `percentile` at each end, "mse" takes the range with the least squared error, "entropy" that with the
+    least Kullback-Leibler divergence, "moving_average" a mean of each frame's extremes; what a Softmax,
+    ArgMax or TopK ranks keeps its extremes. `activation_type`: codes of activations, asymmetric; of the same
+    sign where they have 16 bits. `per_channel`: weights have the scales that the plan gives them, else one
+    for all. `weight_scales`: "max" so that no weight saturates, "mse" with the least squared error of the
+    layer's output. `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs.
+    `bias_correction`: whether biases make up for the mean error.
     """
 
-    calibration: Literal["minmax", "percentile"] = "percentile"
+    calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
     percentile: float = 99.999
     activation_type: Literal["int8", "uint8"] = "int8"
     per_channel: bool = True

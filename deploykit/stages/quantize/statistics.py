@@ -30,25 +30,13 @@ POSITIONS, VALUES = 512, 1 << 19
 class InputStatistics:
     """Sums over a layer's sampled inputs, as it reads them: rounded to codes.
 
-    `gram` [groups, columns, columns] is None where it would exceed the limit by itself. `float_sum` and
-    `code_sum` [groups, columns] are of the inputs before and after rounding, by node.
+    `gram` [groups, columns, columns] is None where it would exceed the limit by itself; `power` [groups,
+    columns] is its diagonal.
     """
 
     gram: Array | None
     power: Array
-    float_sum: dict[str, Array]
-    code_sum: dict[str, Array]
-    count: dict[str, int]
-
-    @property
-    def samples(self) -> int:
-        """How many inputs were drawn, of all nodes together."""
-        return sum(self.count.values())
-
-    def means(self, node: str) -> tuple[Array, Array]:
-        """Give the mean input of a node, before and after rounding to codes."""
-        count = max(self.count[node], 1)
-        return self.float_sum[node] / count, self.code_sum[node] / count
+    samples: int = 0
 
 
 def input_statistics(
@@ -108,14 +96,12 @@ def _observe(
     groups, _, size = columns.shape
     if layer.use not in found:
         square = numpy.zeros((groups, size, size), numpy.float32) if gram else None
-        found[layer.use] = InputStatistics(square, numpy.zeros((groups, size)), {}, {}, {})
+        found[layer.use] = InputStatistics(square, numpy.zeros((groups, size)))
     seen = found[layer.use]
     if seen.gram is not None:
         seen.gram += numpy.swapaxes(codes, 1, 2) @ codes
     seen.power += numpy.einsum("gpk,gpk->gk", codes, codes)
-    seen.float_sum[layer.id] = seen.float_sum.get(layer.id, 0.0) + columns.sum(axis=1)
-    seen.code_sum[layer.id] = seen.code_sum.get(layer.id, 0.0) + codes.sum(axis=1)
-    seen.count[layer.id] = seen.count.get(layer.id, 0) + columns.shape[1]
+    seen.samples += columns.shape[1]
 
 
 def layer_columns(layer: Layer, values: Array, random: numpy.random.Generator) -> Array:
