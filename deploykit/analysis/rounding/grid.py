@@ -64,21 +64,19 @@ def largest_scales(weights: Array, grid: Grid) -> Array:
     return _float32(peaks / grid.bounds[1])
 
 
-def searched_scales(weights: Array, grid: Grid, importance: Array | None = None) -> Array:
+def searched_scales(weights: Array, grid: Grid) -> Array:
     """Give the scales with the least squared error of the rounded weights.
 
-    `importance` [groups, columns] weighs a column's error: the mean square of its input makes it the error of
-    the layer's output, as far as inputs are uncorrelated. One that is zero everywhere counts as none.
+    All weights count alike: weighed by the power of their inputs, many small weights are given up for the
+    sake of a few strong inputs, and what is clipped adds up.
     """
     largest = largest_scales(weights, grid)
-    weigh = numpy.ones((weights.shape[0], weights.shape[2])) if importance is None else importance
-    weigh = numpy.where(weigh.any(axis=1, keepdims=True), weigh, 1.0).astype(numpy.float32)
     members = (grid.block_of[:, None] == numpy.arange(grid.blocks)).astype(numpy.float32)
     values = weights.astype(numpy.float32)
     best, least = largest, numpy.full(largest.shape, numpy.inf, numpy.float32)
     for share in SHRINKS[grid.bits]:
         scales = _float32(largest * share)
-        error = (grid.values(grid.codes(values, scales), scales) - values) ** 2 * weigh[:, None, :]
+        error = (grid.values(grid.codes(values, scales), scales) - values) ** 2
         total = error.astype(numpy.float32) @ members
         better = total < least * (1 - 1e-6)
         best, least = numpy.where(better, scales, best), numpy.where(better, total, least)

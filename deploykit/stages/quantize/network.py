@@ -63,16 +63,8 @@ def quantize_network(
     schemes = plan.scheme_of()
     layers = find_layers(prepared, schemes, plan.granularity_of(), per_channel=params.per_channel)
     statistics = {}
-    if params.rounding == "gptq" or params.weight_scales == "mse":
-        statistics = input_statistics(
-            partition,
-            layers,
-            clips,
-            parameters,
-            placement,
-            with_gram=params.rounding == "gptq",
-            workspace=workspace,
-        )
+    if params.rounding == "gptq":
+        statistics = input_statistics(partition, layers, clips, parameters, placement, workspace=workspace)
     weights = round_weights(layers, statistics, parameters, placement, params=params)
 
     def emit(corrections: Mapping[str, Array]) -> list[OnnxModel]:

@@ -15,9 +15,9 @@ class QuantizeParams:
     least Kullback-Leibler divergence, "moving_average" a mean of each frame's extremes; what a Softmax,
     ArgMax or TopK ranks keeps its extremes. `activation_type`: codes of activations, asymmetric; of the same
     sign where they have 16 bits. `per_channel`: weights have the scales that the plan gives them, else one
-    for all. `weight_scales`: "max" so that no weight saturates, "mse" with the least squared error of the
-    layer's output. `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs.
-    `bias_correction`: whether biases make up for the mean error.
+    for all. `weight_scales`: "max" so that no weight saturates, "mse" with their least squared error.
+    `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs. `bias_correction`:
+    whether biases make up for the mean error.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"

@@ -30,13 +30,17 @@ POSITIONS, VALUES = 512, 1 << 19
 class InputStatistics:
     """Sums over a layer's sampled inputs, as it reads them: rounded to codes.
 
-    `gram` [groups, columns, columns] is None where it would exceed the limit by itself; `power` [groups,
-    columns] is its diagonal.
+    `gram` [groups, columns, columns] is the sum of inputs x inputs^T, `total` [groups, columns] of inputs.
     """
 
-    gram: Array | None
-    power: Array
+    gram: Array
+    total: Array
     samples: int = 0
+
+    def centred(self) -> Array:
+        """Give `gram` of the inputs' deviations from their means: biases take back what the means lose."""
+        mean = self.total / max(self.samples, 1)
+        return self.gram - (self.total[:, :, None] * mean[:, None, :]).astype(numpy.float32)
 
 
 def input_statistics(
@@ -46,13 +50,16 @@ def input_statistics(
     parameters: Parameters,
     placement: Placement,
     *,
-    with_gram: bool,
     workspace: Workspace,
 ) -> dict[WeightUse, InputStatistics]:
-    """Run the float network over the clips and watch the inputs of all layers that weigh them."""
+    """Run the float network over the clips and watch the inputs of all layers that weigh them.
+
+    Layers whose `gram` would exceed the limit by itself are left out.
+    """
     found: dict[WeightUse, InputStatistics] = {}
-    for batch in _batches([layer for layer in layers if layer.use.form.rows is not None], with_gram):
-        found |= _gather(partition, batch, clips, parameters, placement, with_gram, workspace)
+    fitting = [layer for layer in layers if layer.use.form.rows is not None]
+    for batch in _batches([layer for layer in fitting if _gram_bytes(layer) <= GRAM_LIMIT_BYTES]):
+        found |= _gather(partition, batch, clips, parameters, placement, workspace)
     return found
 
 
@@ -62,7 +69,6 @@ def _gather(
     clips: Iterable[Clip],
     parameters: Parameters,
     placement: Placement,
-    with_gram: bool,
     workspace: Workspace,
 ) -> dict[WeightUse, InputStatistics]:
     found: dict[WeightUse, InputStatistics] = {}
@@ -76,8 +82,7 @@ def _gather(
                 values = {**frame, **network(frame)}
                 for layer in layers:
                     if layer.source in values:
-                        gram = with_gram and _gram_bytes(layer) <= GRAM_LIMIT_BYTES
-                        _observe(found, layer, values, parameters, placement, random, gram)
+                        _observe(found, layer, values, parameters, placement, random)
     return found
 
 
@@ -88,19 +93,17 @@ def _observe(
     parameters: Parameters,
     placement: Placement,
     random: numpy.random.Generator,
-    gram: bool,
 ) -> None:
     columns = layer_columns(layer, values[layer.source], random)
     affine = parameters.get((layer.source, placement.width(layer.source, layer.operands.bits)))
     codes = columns if affine is None else affine.rounded(columns)
     groups, _, size = columns.shape
     if layer.use not in found:
-        square = numpy.zeros((groups, size, size), numpy.float32) if gram else None
+        square = numpy.zeros((groups, size, size), numpy.float32)
         found[layer.use] = InputStatistics(square, numpy.zeros((groups, size)))
     seen = found[layer.use]
-    if seen.gram is not None:
-        seen.gram += numpy.swapaxes(codes, 1, 2) @ codes
-    seen.power += numpy.einsum("gpk,gpk->gk", codes, codes)
+    seen.gram += numpy.swapaxes(codes, 1, 2) @ codes
+    seen.total += codes.sum(axis=1)
     seen.samples += columns.shape[1]
 
 
@@ -132,7 +135,7 @@ def conv_window(node: NodeProto, kernel: Sequence[int], sizes: Sequence[int]) ->
     return Window(tuple(kernel), tuple(strides), tuple(dilations), tuple(pads))
 
 
-def _batches(layers: Sequence[Layer], with_gram: bool) -> Iterator[list[Layer]]:
+def _batches(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
     """Split layers so that the products of each batch fit the limit; those of one weight stay together."""
     by_use: Mapping[WeightUse, list[Layer]] = {layer.use: [] for layer in layers}
     for layer in layers:
@@ -140,8 +143,7 @@ def _batches(layers: Sequence[Layer], with_gram: bool) -> Iterator[list[Layer]]:
     batch: list[Layer] = []
     held = 0
     for users in by_use.values():
-        size = _gram_bytes(users[0]) if with_gram else 0
-        size = size if size <= GRAM_LIMIT_BYTES else 0
+        size = _gram_bytes(users[0])
         if held + size > GRAM_LIMIT_BYTES:
             yield batch
             batch, held = [], 0

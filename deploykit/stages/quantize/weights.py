@@ -54,18 +54,16 @@ def _rounded(
 ) -> RoundedWeight:
     weights = use.form.matrix(users[0].segment.array(use.name).astype(numpy.float64))
     grid = Grid(use.bits, use.form.blocks(use.block))
-    importance = None if seen is None else seen.power
-    if params.weight_scales == "mse":
-        scales = searched_scales(weights, grid, importance)
-    else:
-        scales = largest_scales(weights, grid)
+    scales = (searched_scales if params.weight_scales == "mse" else largest_scales)(weights, grid)
     if use.form.axis is None:
         scales = numpy.full_like(scales, scales.max())
     if use.block is None:
         for layer in users:
             scales = _holding_bias(scales, layer, parameters, placement)
-    if params.rounding == "gptq" and seen is not None and seen.gram is not None:
-        codes = gptq_codes(weights, scales, seen.gram, grid, samples=seen.samples)
+    if seen is not None:
+        corrected = params.bias_correction and all(layer.bias is not None for layer in users)
+        gram = seen.centred() if corrected else seen.gram
+        codes = gptq_codes(weights, scales, gram, grid, samples=seen.samples)
     else:
         codes = grid.codes(weights, scales)
     shaped = use.form.block_scales(scales) if use.block is not None else scales.reshape(-1)
