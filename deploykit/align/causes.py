@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy
+
 from deploykit.align.compare import Frames, Options, open_pair
 from deploykit.align.contract import Contract
 from deploykit.align.diagnosis import Cause, Context, Diagnosis, diagnose
@@ -42,16 +44,21 @@ def with_causes(diff: Diff, reference: Dump, board: Dump, options: Options) -> D
 
 def _diagnosed(item: TensorDiff, diff: Diff, reference: Dump, board: Dump, options: Options) -> TensorDiff:
     if math.prod(item.shape) > MOST_ELEMENTS:
-        return replace(item, diagnosis={"verdict": "not looked for: the tensor is too large"})
+        return replace(item, diagnosis={"verdict": "none: the tensor is too large"})
+    if not item.shape:
+        return replace(item, diagnosis={"verdict": "none: a single value"})
     ours, theirs = open_pair(reference, board, item.name, item.board_name, options=options)
     frame = _worst(item)
+    wanted = ours.by_number[frame].whole()
+    if not numpy.isfinite(wanted).any():
+        return replace(item, diagnosis={"verdict": "none: the reference holds no finite value"})
     context = Context(
         references={**_other_frames(ours, frame), **_other_tensors(item, diff, reference, options)},
         earlier_board=theirs.by_number[frame - 1].whole() if frame - 1 in theirs.by_number else None,
         earlier_reference=ours.by_number[frame - 1].whole() if frame - 1 in ours.by_number else None,
     )
     stored, contract = _as_declared(theirs.by_number[frame])
-    found = diagnose(ours.by_number[frame].whole(), stored, contract, context=context)
+    found = diagnose(wanted, stored, contract, context=context)
     return replace(item, causes=tuple(map(_plain, found.causes)), diagnosis=_summary(found, frame))
 
 

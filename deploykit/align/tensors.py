@@ -91,7 +91,7 @@ class Tensor:
 
     def whole(self) -> Array:
         """Give all values at once."""
-        return self.take(tuple(slice(0, length) for length in self.shape))
+        return self.take(tuple(slice(0, length) for length in self.shape)).reshape(self.shape)
 
     def cut(self, box: Box) -> Tensor:
         """Give a part of the tensor as a tensor of its own."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy
+
 from deploykit.align.contract import Contract, encode
 from tests.align.conftest import feature_map
 
@@ -47,3 +49,14 @@ def test_only_the_first_failing_tensors_are_diagnosed(lab: Lab) -> None:
     answer = lab.diff("--format", "json")
     assert sum(bool(item["diagnosis"]) for item in answer.result["tensors"]) == 8
     assert "only the first 8 of 10 failing tensors were diagnosed" in answer.result["notes"]
+
+
+def test_what_cannot_be_diagnosed_still_fails(lab: Lab) -> None:
+    lab.save("ref/scalar.npy", 1.0)
+    lab.save("board/scalar.npy", 2.0)
+    lab.save("ref/lost.npy", [numpy.nan, numpy.nan])
+    lab.save("board/lost.npy", [1.0, 2.0])
+    answer = lab.diff("--format", "json")
+    assert answer.code == 1
+    assert answer.tensor("lost")["diagnosis"] == {"verdict": "none: the reference holds no finite value"}
+    assert answer.tensor("scalar")["passed"] is False
