@@ -8,10 +8,11 @@ from typing import Literal, TypeAlias
 
 from deploykit.artifacts.precision import Scheme
 
-Measure: TypeAlias = Literal["noise", "cosine"]
+Measure: TypeAlias = Literal["noise", "cosine", "metric"]
 """`noise`: power of the outputs' error over that of the outputs; `cosine`: 1 - cosine. The mean over outputs.
+`metric`: what the user's own function gives for the outputs of a frame, the mean over frames.
 
-Both are 0 for equal outputs, and those of independent layers add up.
+All are 0 for equal outputs; the first two of independent layers add up.
 """
 
 
@@ -59,6 +60,7 @@ class Sensitivity:
     whole: tuple[SchemeError, ...]
     outputs: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    metric: str = ""
 
     def additivity(self, scheme: Scheme) -> float | None:
         """Give the whole network's error at a scheme over the sum of its layers'; None where unknown."""

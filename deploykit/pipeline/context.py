@@ -114,7 +114,7 @@ class Context:
             version=stage.version,
             params=to_plain(self.params(step)),
             inputs=dict(inputs),
-            files=self._source_digests(step) if stage.uses_source else {},
+            files=self._files(step),
             profile=to_plain(self.profile) if stage.uses_profile else None,
             data=self._data(step) if stage.data != "none" else None,
             tools=dict(self.versions),
@@ -153,6 +153,16 @@ class Context:
             "io": {name: to_plain(self.config.networks[name].core.contracts) for name in step.networks},
             "files": {name: self.digests.digest(path) for name, path in files},
         }
+
+    def _files(self, step: Step) -> dict[str, str]:
+        """Give the digests of the user's files that a step reads: the model, or the module of a metric."""
+        if step.stage.uses_source:
+            return self._source_digests(step)
+        if step.stage_name != "sensitivity":
+            return {}
+        name = self.params(step).metric
+        file = module_file(name.partition(":")[0], self.folder) if name else None
+        return {name: self.digests.digest(file)} if file else {}
 
     def _source_digests(self, step: Step) -> dict[str, str]:
         source = self.source(step.networks[0])

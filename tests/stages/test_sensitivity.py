@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -126,6 +127,29 @@ def test_segments_are_measured_as_one_network(bench: Bench, clips: tuple[Clip, .
     errors = table(measured(bench, net, clips, schemes=("w8a8", "w8a16")))
     assert errors["a", "w8a16"] < errors["a", "w8a8"] < 1e-3
     assert errors["y", "w8a16"] < errors["y", "w8a8"] < 1e-3
+
+
+def test_a_metric_of_the_users_own(
+    bench: Bench, net: Partition, clips: tuple[Clip, ...], tmp_path: Path
+) -> None:
+    module = tmp_path / "own_metric_of_test.py"
+    module.write_text("def largest(true, other):\n    return abs(true['y'] - other['y']).max()\n")
+    params = SensitivityParams(
+        "measured", ("w8a8", "w8a16"), measure="metric", metric="own_metric_of_test:largest"
+    )
+    found = measure_sensitivity(net, clips, params=params, workspace=bench.workspace, folder=tmp_path)
+    errors = table(found)
+    # y is in [0, 1]: rounding to steps of 1 / 255 moves some value by nearly half a step; 8-bit weights add to it
+    assert 0.1 > errors["c", "w8a8"] > 0.4 / 255
+    assert errors["c", "w8a8"] > errors["c", "w8a16"] > 0
+    with pytest.raises(InputError, match="cannot load own_metric_of_test:least"):
+        measure_sensitivity(
+            net,
+            clips,
+            params=dataclasses.replace(params, metric="own_metric_of_test:least"),
+            workspace=bench.workspace,
+            folder=tmp_path,
+        )
 
 
 def test_bad_options_are_named_at_once(bench: Bench, net: Partition, clips: tuple[Clip, ...]) -> None:

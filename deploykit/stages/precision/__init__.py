@@ -25,6 +25,11 @@ def run(call: StageCall) -> PrecisionPlan:
         from deploykit.stages.precision.repair import repaired_plan
 
         return repaired_plan(
-            *inputs, call.clips, profile=call.profile, params=params, workspace=call.workspace
+            *inputs,
+            call.clips,
+            profile=call.profile,
+            params=params,
+            workspace=call.workspace,
+            folder=call.folder,
         )
     return plan_precision(*inputs, profile=call.profile, params=params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 
 from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.model import Partition
@@ -33,6 +34,7 @@ def repaired_plan(
     profile: ChipProfile,
     params: PrecisionParams,
     workspace: Workspace,
+    folder: Path = Path(),
 ) -> PrecisionPlan:
     """Give a plan under a budget whose error, measured with all layers at their schemes, keeps the bound.
 
@@ -53,7 +55,9 @@ def repaired_plan(
             plan = plan_precision(partition, costs, sensitivity, profile=profile, params=tightened)
         except FindingError as error:
             raise FindingError("; ".join((*seen, str(error)))) from None
-        error_seen = plan_error(partition, plan, kept, sensitivity=sensitivity, workspace=workspace)
+        error_seen = plan_error(
+            partition, plan, kept, sensitivity=sensitivity, workspace=workspace, folder=folder
+        )
         assert plan.tradeoff is not None
         predicted = plan.tradeoff.chosen.error
         seen.append(f"predicted error {predicted:.3g}, measured {error_seen:.3g}")

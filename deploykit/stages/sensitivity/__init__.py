@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploykit.artifacts.model import Partition
@@ -22,21 +23,27 @@ GIVES = Sensitivity
 
 
 def measure_sensitivity(
-    partition: Partition, clips: Iterable[Clip], *, params: SensitivityParams, workspace: Workspace
+    partition: Partition,
+    clips: Iterable[Clip],
+    *,
+    params: SensitivityParams,
+    workspace: Workspace,
+    folder: Path = Path(),
 ) -> Sensitivity:
     """Give each layer's error at each scheme, over the frames of the clips; nothing where `mode` is "off".
 
     A layer's weights are those that the quantize stage would write for it (with its default options), and its
     results are rounded as they would be. State enters each frame as the float network has it.
+    A metric of the user's is looked for in `folder` too.
 
     Raises:
-        InputError: no frames, outputs that the network does not have, no real outputs.
+        InputError: no frames, no such metric, outputs that the network does not have, no real outputs.
     """
     if params.mode == "off":
         return Sensitivity(partition.network, "off", params.measure, 0, (), ())
     from deploykit.stages.sensitivity.network import network_sensitivity  # pulls onnx in: only when it is run
 
-    return network_sensitivity(partition, clips, params=params, workspace=workspace)
+    return network_sensitivity(partition, clips, params=params, workspace=workspace, user_folder=folder)
 
 
 def plan_error(
@@ -46,6 +53,7 @@ def plan_error(
     *,
     sensitivity: Sensitivity,
     workspace: Workspace,
+    folder: Path = Path(),
 ) -> float:
     """Give the error of the whole network under a plan: the outputs, measure and frames of `sensitivity`.
 
@@ -54,9 +62,13 @@ def plan_error(
     """
     from deploykit.stages.sensitivity.network import network_error  # as above
 
-    return network_error(partition, plan, clips, sensitivity=sensitivity, workspace=workspace)
+    return network_error(
+        partition, plan, clips, sensitivity=sensitivity, workspace=workspace, user_folder=folder
+    )
 
 
 def run(call: StageCall) -> Sensitivity:
     """Run the stage for the pipeline."""
-    return measure_sensitivity(call.inputs["split"], call.clips, params=call.params, workspace=call.workspace)
+    return measure_sensitivity(
+        call.inputs["split"], call.clips, params=call.params, workspace=call.workspace, folder=call.folder
+    )

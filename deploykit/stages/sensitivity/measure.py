@@ -6,7 +6,7 @@ run it again where another one died.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from deploykit.align.metrics import Sums, cosine_distance
 from deploykit.align.sums import difference_sums
 from deploykit.artifacts.sensitivity import Measure
+from deploykit.core.python_code import load_function
 from deploykit.core.runtime import open_session, run_session
 
 Array: TypeAlias = NDArray[Any]
 Values: TypeAlias = Mapping[str, Array]
+
+Metric: TypeAlias = Callable[[Values, Values], float]
+"""Takes a frame's true outputs and the others, by name; gives an error from 0 up."""
 
 PROBES = 2
 """Random directions a frame in which an estimate moves a layer's result."""
@@ -53,7 +57,8 @@ class LayerFiles:
 class Task:
     """Layers to measure. `base` gives all tensors that their models are fed, from a frame's inputs.
 
-    `frames` are files that hold a frame's inputs, state among them, and `references` its true outputs.
+    `metric` is the user's function, looked for in `folder`. `frames` are files that hold a
+    frame's inputs, state among them, and `references` its true outputs.
     """
 
     base: Path
@@ -65,6 +70,12 @@ class Task:
     outputs: tuple[str, ...]
     measure: Measure
     estimate: bool
+    metric: str = ""
+    folder: Path = Path()
+
+    def sums(self) -> OutputSums:
+        """Give new sums of the outputs' errors."""
+        return OutputSums(self.outputs, load_metric(self.metric, self.folder) if self.metric else None)
 
 
 Errors: TypeAlias = dict[tuple[str, str], float]
@@ -92,9 +103,9 @@ class _Runner:
         self._task = task
         self._variants = [open_session(path, exact=False) for _, path in files.variants]
         self._after = open_session(files.after, exact=False) if files.after else None
-        self._sums = {name: OutputSums(task.outputs) for name, _ in files.variants}
+        self._sums = {name: task.sums() for name, _ in files.variants}
         self._noise = {name: 0.0 for name, _ in files.variants}
-        self._probes = OutputSums(task.outputs)
+        self._probes = task.sums()
         self._probe_noise = 0.0
         self._random = numpy.random.default_rng(0)
 
@@ -150,18 +161,31 @@ class _Runner:
 class OutputSums:
     """The difference of outputs from true ones, summed over frames, each output for itself."""
 
-    def __init__(self, outputs: Sequence[str]) -> None:
+    def __init__(self, outputs: Sequence[str], metric: Metric | None = None) -> None:
         self._sums = {name: Sums() for name in outputs}
+        self._metric = metric
+        self._values: list[float] = []
 
     def add(self, reference: Values, other: Values) -> None:
         """Add a frame."""
+        if self._metric is not None:
+            self._values.append(float(self._metric(reference, other)))
+            return
         for name, sums in self._sums.items():
             found = difference_sums(reference[name], other[name], exact=False)
             self._sums[name] = sums.plus(found, sums.count)
 
     def error(self, measure: Measure) -> float:
         """Give the mean over the outputs; an output of zeros that stays zero has no error."""
+        if self._metric is not None:
+            return sum(self._values) / len(self._values)
         return sum(_error(sums, measure) for sums in self._sums.values()) / len(self._sums)
+
+
+def load_metric(name: str, folder: Path) -> Metric:
+    """Import the user's function. Raises InputError where there is none."""
+    function: Metric = load_function(name, folder, "sensitivity.metric")
+    return function
 
 
 def _error(sums: Sums, measure: Measure) -> float:

@@ -23,7 +23,7 @@ from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize import quantize
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.sensitivity.graphs import Joined, joined
-from deploykit.stages.sensitivity.measure import Errors, LayerFiles, Task, run_task
+from deploykit.stages.sensitivity.measure import Errors, LayerFiles, Task, load_metric, run_task
 from deploykit.stages.sensitivity.params import SensitivityParams
 from deploykit.stages.sensitivity.workers import run_all
 from deploykit.tasks.protocol import Clip
@@ -40,11 +40,18 @@ WHOLE = ""
 
 
 def network_sensitivity(
-    partition: Partition, clips: Iterable[Clip], *, params: SensitivityParams, workspace: Workspace
+    partition: Partition,
+    clips: Iterable[Clip],
+    *,
+    params: SensitivityParams,
+    workspace: Workspace,
+    user_folder: Path,
 ) -> Sensitivity:
     """See `deploykit.stages.sensitivity`."""
     flow = NetworkFlow(partition)
     outputs = _outputs(partition, params)
+    if params.metric:
+        load_metric(params.metric, user_folder)  # before anything that takes long
     units = layer_units(flow, integer_nodes(flow))
     kept = clips if isinstance(clips, Sequence) else tuple(clips)
     floats = joined(partition, workspace, flow.activations)
@@ -55,7 +62,7 @@ def network_sensitivity(
         networks[scheme] = joined(changed, workspace, flow.activations)
     with workspace.scratch() as folder:
         frames = write_frames(partition, kept, folder, workspace, most=params.frames)
-        files = _Files(folder, frames, outputs, params)
+        files = _Files(folder, frames, outputs, params, user_folder)
         tasks = [files.whole(networks.items())]
         if params.mode == "restored":
             for scheme, network in networks.items():
@@ -70,7 +77,15 @@ def network_sensitivity(
     whole = tuple(SchemeError(scheme, errors[WHOLE, scheme]) for scheme in params.schemes)
     notices = tuple(_said(params, layers, whole))
     return Sensitivity(
-        partition.network, params.mode, params.measure, len(frames), layers, whole, outputs, notices
+        partition.network,
+        params.mode,
+        params.measure,
+        len(frames),
+        layers,
+        whole,
+        outputs,
+        notices,
+        params.metric,
     )
 
 
@@ -93,14 +108,17 @@ def network_error(
     *,
     sensitivity: Sensitivity,
     workspace: Workspace,
+    user_folder: Path,
 ) -> float:
     """See `deploykit.stages.sensitivity.plan_error`."""
     changed = quantize(partition, plan, clips, params=QuantizeParams(), workspace=workspace)
     network = joined(changed, workspace, NetworkFlow(partition).activations)
-    params = SensitivityParams(measure=sensitivity.measure, frames=sensitivity.frames)
+    params = SensitivityParams(
+        measure=sensitivity.measure, frames=sensitivity.frames, metric=sensitivity.metric
+    )
     with workspace.scratch() as folder:
         frames = write_frames(partition, clips, folder, workspace, most=params.frames)
-        task = _Files(folder, frames, sensitivity.outputs, params).whole([("plan", network)])
+        task = _Files(folder, frames, sensitivity.outputs, params, user_folder).whole([("plan", network)])
         return run_task(task)[WHOLE, "plan"]
 
 
@@ -136,6 +154,14 @@ def _outputs(partition: Partition, params: SensitivityParams) -> tuple[str, ...]
         for scheme in params.schemes
         if not is_integer(scheme)
     ]
+    if (params.measure == "metric") != bool(params.metric):
+        what = f"measure is {params.measure!r} and metric is {params.metric!r}"
+        faults.append(
+            Fault("sensitivity.metric", what, "a function needs `measure: metric`, and that a function")
+        )
+    if params.measure == "metric" and params.mode == "estimated":
+        what = "an estimate scales noise, and not a metric of yours"
+        faults.append(Fault("sensitivity.mode", what, "take mode measured"))
     if params.frames < 1:
         faults.append(Fault("sensitivity.frames", f"{params.frames} were asked for", "give at least 1"))
     if not real:
@@ -180,8 +206,10 @@ class _Files:
         frames: Sequence[tuple[Path, Path]],
         outputs: tuple[str, ...],
         params: SensitivityParams,
+        user_folder: Path,
     ) -> None:
         self._folder = folder
+        self._user_folder = user_folder
         self._frames = tuple(frame for frame, _ in frames)
         self._references = tuple(reference for _, reference in frames)
         self._outputs = outputs
@@ -239,6 +267,8 @@ class _Files:
             self._outputs,
             self._params.measure,
             estimate,
+            self._params.metric,
+            self._user_folder,
         )
 
     def _write(self, model: ModelProto) -> Path:

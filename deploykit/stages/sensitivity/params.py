@@ -15,6 +15,8 @@ class SensitivityParams:
 
     `mode` "off": nothing is measured. "measured": one layer after the other is quantized. "restored": all are
     quantized, one layer after the other is not. "estimated": as "measured" by a quick second-order estimate.
+    `metric` is a function of yours (`package.module:function`, beside the pipeline or installed) for the
+    measure "metric": it takes a frame's true outputs and the others, by name, and gives an error from 0 up.
     `schemes` are tried on every layer. `measure` compares outputs; `outputs` are those that matter (empty:
     all real ones). `frames` at most are used (of the calibration clips). `executor` is empty for processes on
     this machine, or the address of a dask scheduler (`tcp://...`) whose workers see the same folders.
@@ -26,3 +28,4 @@ class SensitivityParams:
     outputs: tuple[str, ...] = ()
     frames: int = 32
     executor: str = ""
+    metric: str = ""
