@@ -12,8 +12,8 @@ import json
 import math
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy
 
@@ -28,54 +28,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--half", default="held-out", choices=("development", "held-out"))
     parser.add_argument("--tensors", type=int, default=20, help="tensors a fault")
-    parser.add_argument("--only", default="", help="one fault, one pair as A+B, or `none`")
+    parser.add_argument("--part", default="", choices=("", "single", "double", "none"))
+    parser.add_argument("--only", default="", help="one fault, or one pair as A+B")
     parser.add_argument("--wrong", action="store_true", help="print every wrong answer")
     options = parser.parse_args()
     found = tensors(options.half, 60)
-    tables = {}
+    result: dict[str, object] = {"benchmark": "diagnosis", "half": options.half}
     for name, faults in (
         ("single", {name: (fault,) for name, fault in FAULTS.items()}),
         ("double", {f"{a.__name__}+{b.__name__}": (a, b) for a, b in PAIRS}),
     ):
-        cases = (
-            case
-            for label, chain in faults.items()
-            if options.only in ("", label)
-            for case in _cases(label, chain, found, options.tensors)
-        )
-        tables[name] = count(cases, options.wrong)
-    negatives = (
-        []
-        if options.only not in ("", "none")
-        else list(unrelated(found, 220, numpy.random.default_rng(3)))[:200]
-    )
-    false = [case for case in negatives if _named(case, options.wrong)]
-    wrong_words = (
-        [
-            case
-            for case in negatives
-            if diagnose(case.reference, case.board, case.declared).verdict != case.fault
-        ]
-        if negatives
-        else []
-    )
-    result = {
-        "benchmark": "diagnosis",
-        "half": options.half,
-        **tables,
-        "unrelated_or_noisy": len(negatives),
-        "false_causes": len(false),
-        "noise_and_unrelated_told_apart": len(negatives) - len(wrong_words),
-    }
+        chosen = {label: chain for label, chain in faults.items() if options.only in ("", label)}
+        if options.part in ("", name) and chosen:
+            rows = [
+                measure(label, _cases(label, chain, found, options.tensors), options.wrong)
+                for label, chain in chosen.items()
+            ]
+            result[name] = total(rows)
+    if options.part in ("", "none") and not options.only:
+        result["without_cause"] = false_causes(found, options.wrong, 10 * options.tensors)
     print(json.dumps(result))
 
 
-def _named(case: Case, show: bool) -> bool:
-    answer = diagnose(case.reference, case.board, case.declared)
-    wrong = answer.verdict in ("named", "ambiguous")
-    if wrong and show:
-        print("FALSE", case.fault, list(case.reference.shape), answer.text[:200])
-    return wrong
+def false_causes(found: list[tuple[str, Array]], show: bool, wanted: int) -> dict[str, int]:
+    """Count causes named for pairs of tensors that have none: unrelated ones, and ones with noise alone."""
+    cases = list(unrelated(found, wanted * 11 // 10, numpy.random.default_rng(3)))[:wanted]
+    false = apart = 0
+    for case in cases:
+        answer = diagnose(case.reference, case.board, case.declared)
+        false += answer.verdict in ("named", "ambiguous")
+        apart += answer.verdict == case.fault
+        if show and answer.verdict != case.fault:
+            print(
+                "FALSE", case.fault, list(case.reference.shape), answer.verdict, answer.text[:200], flush=True
+            )
+    return {"pairs": len(cases), "false_causes": false, "noise_and_unrelated_told_apart": apart}
 
 
 def _cases(
@@ -93,57 +80,69 @@ def _cases(
             return
 
 
-def count(cases: Iterator[Case], show: bool) -> dict[str, object]:
-    """Diagnose and print a row a fault."""
-    rows: dict[str, list[tuple[bool, bool, bool | None, float]]] = defaultdict(list)
-    apart = [0, 0]
+@dataclass
+class Row:
+    """The outcomes of one fault; `apart` are tiny, constant or symmetric tensors."""
+
+    fault: str
+    cases: int = 0
+    right: int = 0
+    fixable: int = 0
+    fixed: int = 0
+    apart: int = 0
+    apart_right: int = 0
+    seconds: float = 0.0
+
+
+def measure(label: str, cases: Iterator[Case], show: bool) -> Row:
+    """Diagnose the cases of one fault and print a line."""
+    row = Row(label)
     for case in cases:
         start = time.process_time()
         answer = diagnose(case.reference, case.board, case.declared, context=case.context)
-        seconds = time.process_time() - start
+        row.seconds += time.process_time() - start
         right = is_right(answer, case)
         if tiny(case.reference):
-            apart[0] += right or either(answer, case)
-            apart[1] += 1
+            row.apart += 1
+            row.apart_right += right or either(answer, case)
             continue
-        rows[case.fault].append((right, answer.verdict == "ambiguous", repaired(answer, case), seconds))
-        if not right and show:
+        row.cases += 1
+        row.right += right
+        fixed = repaired(answer, case)
+        row.fixable += fixed is not None
+        row.fixed += bool(fixed)
+        if show and not (right and fixed is not False):
             kinds = [sorted(kind) for kind in case.expected]
             print(
                 "WRONG",
-                case.fault,
+                label,
                 list(case.reference.shape),
                 kinds,
-                "|",
                 answer.verdict,
-                answer.text[:260],
-                "| r",
-                round(answer.r, 4),
-                "runner up",
-                [cause.kind for cause in answer.runner_up],
+                answer.text[:240],
+                flush=True,
             )
-    for fault, outcomes in rows.items():
-        fixes = [fix for _, _, fix, _ in outcomes if fix is not None]
-        slowest = max(seconds for _, _, _, seconds in outcomes)
-        hits = sum(right for right, *_ in outcomes)
-        fixed = f"fixed {sum(fixes)} of {len(fixes)}" if fixes else ""
-        print(f"{fault:<34}{hits:>4} of {len(outcomes):<4}{fixed:<16}{slowest:>6.2f} s", flush=True)
-    flat = [outcome for outcomes in rows.values() for outcome in outcomes]
-    fixes = [fix for _, _, fix, _ in flat if fix is not None]
+            print("   r", round(answer.r, 4), "fixed", fixed, [cause.kind for cause in answer.runner_up])
+    fixed_words = f"fixed {row.fixed} of {row.fixable}" if row.fixable else ""
+    each = row.seconds / max(1, row.cases + row.apart)
+    print(f"{label:<36}{row.right:>4} of {row.cases:<4}{fixed_words:<18}{each:>6.2f} s each", flush=True)
+    return row
+
+
+def total(rows: list[Row]) -> dict[str, object]:
+    """Add rows up."""
+    cases = sum(row.cases for row in rows)
+    all_of_them = cases + sum(row.apart for row in rows)
     return {
-        "cases": len(flat),
-        "right": sum(right for right, *_ in flat),
-        "share": round(sum(right for right, *_ in flat) / max(1, len(flat)), 4),
-        "fix_passes": sum(fixes),
-        "fixable": len(fixes),
-        "tiny_right_or_either": apart[0],
-        "tiny": apart[1],
-        "mean_s": round(sum(seconds for *_, seconds in flat) / max(1, len(flat)), 3),
-        "worst": {
-            fault: f"{sum(r for r, *_ in o)}/{len(o)}"
-            for fault, o in rows.items()
-            if not all(r for r, *_ in o)
-        },
+        "cases": cases,
+        "right": sum(row.right for row in rows),
+        "share": round(sum(row.right for row in rows) / max(1, cases), 4),
+        "fixable": sum(row.fixable for row in rows),
+        "fix_passes": sum(row.fixed for row in rows),
+        "tiny_or_symmetric": sum(row.apart for row in rows),
+        "tiny_right_or_either": sum(row.apart_right for row in rows),
+        "mean_cpu_s": round(sum(row.seconds for row in rows) / max(1, all_of_them), 3),
+        "not_all_right": {row.fault: f"{row.right}/{row.cases}" for row in rows if row.right < row.cases},
     }
 
 

@@ -109,7 +109,8 @@ def row_pitch(board: Board, random: Random) -> Board | None:
     row = _row_bytes(board.stored)
     width = _width(board.stored)
     pitch = -(-row // 64) * 64 if random.random() < 0.5 else row + width * int(random.integers(1, 12))
-    return _stored(board, ("row_pitch", "crop"), row_pitch_bytes=pitch) if pitch > row else None
+    same = ("channel_pitch",) if numpy.prod(board.values.shape[2:-1]) == 1 else ()  # a row is a channel
+    return _stored(board, ("row_pitch", "crop", *same), row_pitch_bytes=pitch) if pitch > row else None
 
 
 def channel_pitch(board: Board, random: Random) -> Board | None:

@@ -118,8 +118,9 @@ def _named(x: Array, y: Array, axis: int, bad: list[int], loss: float, channel_a
         name, "partial"
     )
     copies = _copied(x, axis, bad)
+    share = len(bad) / y.shape[axis]
     words = f"{name} {ranges(bad)} of {y.shape[axis]} are wrong ({copies or content}); the others agree"
-    return Defect(kind, words, axis, tuple(bad), loss, 1.5 if still or copies else 2.5)
+    return Defect(kind, words, axis, tuple(bad), loss, 1.5 if still or copies else 2.5 + 2 * share)
 
 
 def _copied(x: Array, axis: int, bad: list[int]) -> str:

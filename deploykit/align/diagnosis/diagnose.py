@@ -59,8 +59,9 @@ def diagnose(
 def _verdict(problem: Problem, found: list[Explanation], before: float, finite: bool) -> Diagnosis:
     best = found[0]
     for one in found[1:]:
-        if one.score - best.score < MARGIN and len(one.causes) < len(best.causes) and _contains(best, one):
-            best = one
+        nearly = one.score - best.score < MARGIN
+        if nearly and _contains(best, one) and not _contains(one, best):
+            best = one  # the simpler of two that hold the same
     sqnr = _sqnr(problem, before)
     others = [one for one in found if not _contains(one, best) and one.loss <= ACCEPTED]
     second = others[0] if others else None

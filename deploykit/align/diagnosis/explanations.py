@@ -32,7 +32,7 @@ from deploykit.align.diagnosis.search import (
 from deploykit.align.diagnosis.value_fits import FUNCTIONS, ValueFit, fits
 from deploykit.align.element_types import Array
 
-MOST = 400_000
+MOST = 120_000
 """Elements on which value fits are judged at the end."""
 
 
@@ -126,7 +126,7 @@ def _of_reading(problem: Problem, reading: Reading, *, first: bool, last: bool) 
         return
     score, weight, fit = scored[0]
     if fit.loss > 1e-6:
-        yield from _of_defects(problem, reading, values, several, extra)
+        yield from _of_defects(problem, reading, values, (x, y), several, extra)
     if fit.loss > 1e-4 and (first or fit.loss > 0.01):
         yield from _of_resampling(problem, reading, values, several)
 
@@ -180,14 +180,20 @@ def _fitted(values: Array, fit: ValueFit, channel_axis: int) -> Array:
 
 
 def _of_defects(
-    problem: Problem, reading: Reading, values: Array, several: list[ValueFit], extra: list[Cause]
+    problem: Problem,
+    reading: Reading,
+    values: Array,
+    columns: tuple[Array, Array],
+    several: list[ValueFit],
+    extra: list[Cause],
 ) -> Iterator[Explanation]:
     axis = problem.declared.channel_axis
+    x, y = columns
     by_name = {fit.name: fit for fit in several}
     for name in ("identity", "affine"):
         if name not in by_name:
             continue
-        fit = _robust(values, problem.reference) if name == "affine" else by_name[name]
+        fit = _robust(x, y) if name == "affine" else by_name[name]
         part = defects.wrong_part(_fitted(values, fit, axis), problem.reference, axis)
         if part:
             named, repair = _named(problem, reading, fit)
@@ -201,9 +207,9 @@ def _of_defects(
         yield Explanation((Cause("reordered", words),), 0.0, math.log(1e-3) + PRICE * 3, None)
 
 
-def _robust(values: Array, reference: Array) -> ValueFit:
+def _robust(x: Array, y: Array) -> ValueFit:
     """Fit a line to the part that agrees: three rounds, each without the half that fits worst."""
-    x, y = values.reshape(-1), reference.reshape(-1)
+    x, y = x.reshape(-1), y.reshape(-1)
     keep = numpy.isfinite(x) & numpy.isfinite(y)
     x, y = x[keep], y[keep]
     gain, offset = 1.0, 0.0

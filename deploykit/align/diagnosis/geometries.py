@@ -62,7 +62,7 @@ def geometries(declared: Contract, width: int, size: int) -> list[Reading]:
 
 def fitted_tail(contract: Contract, size: int) -> int:
     """Give the bytes of a dump that lie behind what the contract reads."""
-    return max(0, size - byte_count(replace(contract, tail_bytes=0)))
+    return max(0, size - byte_count(contract) + contract.tail_bytes)
 
 
 def _plausible(contract: Contract, size: int) -> bool:
@@ -125,7 +125,7 @@ def _blocked(space: _Space) -> Iterator[tuple[Contract, float]]:
     per_channel = space.size // max(1, space.width * math.prod(plain.shape) // max(1, channels))
     blocks = sorted({*BLOCKS, per_channel} - {0, 1})
     for block in blocks:
-        if block > 4 * max(4, channels):
+        if block > 4 * max(4, channels) and block != per_channel:
             continue
         for layout in ("NC1HWC0", "NHWC"):
             changed = _attempt(plain, layout=layout, channel_block=block)

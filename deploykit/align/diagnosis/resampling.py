@@ -17,7 +17,9 @@ CONVENTIONS = ("nearest", "asymmetric", "half_pixel", "align_corners")
 EXACT = 1e-3
 """Energy left where a tensor counts as the outcome of a resize."""
 
-PLANES = 16
+PLANES = 8
+LARGEST = 192
+"""Rows and columns of a plane that are looked at for parts of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def resamplings(x: Array, y: Array) -> list[Resampled]:
     x, y = x.reshape(-1, height, width), y.reshape(-1, height, width)
     busy = numpy.argsort(-y.reshape(len(y), -1).var(1), kind="stable")[:PLANES]
     x, y = (numpy.nan_to_num(planes[busy], posinf=0.0, neginf=0.0) for planes in (x, y))
-    return [*_parts(x, y), *_conventions(x, y)]
+    return [*_parts(x[:, :LARGEST, :LARGEST], y[:, :LARGEST, :LARGEST]), *_conventions(x, y)]
 
 
 def _parts(x: Array, y: Array) -> Iterator[Resampled]:

@@ -38,6 +38,9 @@ TYPES = {
     4: ("float", "int32"),
     8: ("double", "int64"),
 }
+UNEXPLAINED = 0.1
+"""A loss above which permuted channels are looked for in every simple reading."""
+
 TAIL_WEIGHT = 0.5
 """Weighs bytes behind the tensor that nobody declared."""
 
@@ -94,10 +97,15 @@ def problem_of(reference: Array, board: Any, contract: Contract) -> Problem:
 def search(problem: Problem) -> list[Hypothesis]:
     """Give the hypotheses, best first; no two give the same values."""
     sample = draw(problem.reference, problem.declared.channel_axis, LARGE)
-    readings = [*_declared(problem), *_first_pass(problem)]
+    first, simple = _first_pass(problem)
     pool = _Pool(problem, sample)
-    for reading in readings:
+    for reading in (*_declared(problem), *first):
         pool.add(reading)
+    if pool.best(1)[0].loss > UNEXPLAINED:
+        channel = problem.declared.channel_axis
+        for reading in simple:  # the right one is not seen by its score where channels are permuted
+            for order in _proposals(problem, reading, channel):
+                pool.add(with_order(reading, order))
     for _ in range(2):
         starts = pool.best(5)
         if starts[0].loss < 1e-6:
@@ -194,7 +202,7 @@ def _declared(problem: Problem) -> Iterator[Reading]:
         yield Reading(bare)
 
 
-def _first_pass(problem: Problem) -> list[Reading]:
+def _first_pass(problem: Problem) -> tuple[list[Reading], list[Reading]]:
     """Score all geometries and types on the small sample; gives the best, and the simple ones whatever
     they score."""
     declared, size = problem.declared, problem.buffer.size
@@ -207,7 +215,7 @@ def _first_pass(problem: Problem) -> list[Reading]:
         least = width * problem.reference.size * LEAST_SHARE
         bare = width * problem.reference.size
         other = width != width_of(declared)
-        if size < least or (other and not 0.95 * bare <= size <= 5 * bare):
+        if size < least or (other and not 0.95 * bare <= size <= 40 * bare):
             continue
         if other and scored and min(one.loss for one in scored) < SURE:
             continue
@@ -228,7 +236,7 @@ def _first_pass(problem: Problem) -> list[Reading]:
             if one.weight <= 1 and width == width_of(declared) and fitted_tail(one.contract, size) == 0
         ][:12]
     scored.sort(key=lambda one: one.score)
-    return [one.made(declared) for one in scored[:KEPT]] + simple
+    return [one.made(declared) for one in scored[:KEPT]] + simple[:8], simple
 
 
 def _types(declared: Contract, width: int) -> Iterator[tuple[str, str]]:
@@ -337,11 +345,11 @@ def _typed(reading: Reading, declared: Contract, dtype: str, endian: str) -> Rea
     return replace(reading, contract=contract, weight=reading.weight + extra)
 
 
-def _proposals(problem: Problem, reading: Reading) -> Iterator[Order]:
-    """Match the indices of every axis of the reference with those of the board."""
+def _proposals(problem: Problem, reading: Reading, only: int = -1) -> Iterator[Order]:
+    """Match the indices of every axis (or `only` one) of the reference with those of the board."""
     shape = problem.reference.shape
     for axis, length in enumerate(shape):
-        if not 1 < length <= axis_orders.LONGEST:
+        if not 1 < length <= axis_orders.LONGEST or only not in (-1, axis):
             continue
         places = axis_orders.lines(shape, axis)
         y = problem.reference[tuple(places)].astype(numpy.float64)
@@ -349,4 +357,3 @@ def _proposals(problem: Problem, reading: Reading) -> Iterator[Order]:
         values = gather(problem.buffer, addresses(reading.offsets, places), contract.dtype, contract.endian)
         x = scaled(values, contract, places[min(contract.channel_axis, len(shape) - 1)])
         yield from axis_orders.propose(axis, x, y)
-    yield from ()

@@ -14,6 +14,9 @@ import numpy
 
 from deploykit.align.element_types import Array
 
+FEW = 30_000
+"""Elements that tell whether a function is missing."""
+
 PLATEAU_SHARE = 0.002
 """Elements at the very largest or smallest value that make a plateau."""
 
@@ -182,6 +185,8 @@ def _clipped(x: Array, y: Array, finite: Array, spread: float) -> list[ValueFit]
 
 
 def _through_function(x: Array, y: Array, finite: Array, spread: float) -> list[ValueFit]:
+    step = max(1, x.shape[1] * x.shape[0] // FEW)
+    x, y, finite = x[:, ::step], y[:, ::step], finite[:, ::step]
     found = []
     with numpy.errstate(all="ignore"):  # a function may overflow on values it was never meant for
         for name, function in FUNCTIONS.items():

@@ -12,8 +12,9 @@ from typing import Any
 import numpy
 import pytest
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
 
-from deploykit.align.contract import Contract, encode
+from deploykit.align.contract import Contract, decode, encode
 from deploykit.align.diagnosis import Context, Diagnosis, diagnose
 
 Array = NDArray[Any]
@@ -63,6 +64,8 @@ def test_storage_is_named_with_the_line_that_reads_it(
     assert [(cause.kind, cause.fix) for cause in found.causes] == [(kind, lines)]
     assert found.repair is not None
     assert numpy.abs(found.repair.values(dump) - activation).max() < 2e-3
+    written = YAML(typ="safe").load("\n".join(lines))
+    assert numpy.abs(decode(dump, replace(PLAIN, **written)) - activation).max() < 2e-3
 
 
 @pytest.mark.parametrize(
