@@ -55,7 +55,7 @@ def _by_map(names: Sequence[str], others: Sequence[str], maps: Sequence[str]) ->
     """Read lines of two words (or two cells between tabs): the reference's name, the board's."""
     pairs, faults = {}, []
     for place, text in lines_of([item if "=" in item else f"@{item}" for item in maps], "--map"):
-        words = re.split(r"\t+|=" if "\t" in text or "=" in text else r"\s+", text)
+        words = re.split(r"\t+|=" if "\t" in text or "=" in text else r"\s+", text.strip())
         if len(words) != 2:
             faults.append(Fault(place, f"{text!r} does not hold two names"))
             continue

@@ -81,8 +81,21 @@ def lines_of(given: Sequence[str], option: str) -> list[tuple[str, str]]:
             lines = Path(text[1:]).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise input_error(f"{option} {text}", f"cannot be read: {error}") from error
-        found += [(f"{text[1:]}:{number}", line.strip()) for number, line in enumerate(lines, 1)]
-    return [(place, text) for place, text in found if text and not text.startswith("#")]
+        found += [(f"{text[1:]}:{number}", line.rstrip()) for number, line in enumerate(lines, 1)]
+    return [(place, text) for place, text in found if text.strip() and not text.lstrip().startswith("#")]
+
+
+def _with_blocks(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Join `PATTERN:` and the `field: value` lines that are indented below it, as a diagnosis writes them."""
+    found: list[tuple[str, str]] = []
+    for place, text in lines:
+        if text[0].isspace() and found:
+            head, (key, _, value) = found.pop(), text.strip().partition(":")
+            values = value.strip().strip("[]").replace(",", ";")
+            found.append((head[0], f"{head[1]}{'' if head[1].endswith(':') else ','}{key.strip()}={values}"))
+        else:
+            found.append((place, text.strip()))
+    return found
 
 
 def parse_tolerances(given: Sequence[str]) -> tuple[Tolerance, ...]:
@@ -93,7 +106,7 @@ def parse_tolerances(given: Sequence[str]) -> tuple[Tolerance, ...]:
     """
     found, faults = [], []
     for place, text in lines_of(given, "--tolerance"):
-        match, _, conditions = text.rpartition(":")
+        match, _, conditions = text.strip().rpartition(":")
         limits = []
         for condition in conditions.split(","):
             parts = LIMIT.fullmatch(condition)
@@ -123,7 +136,7 @@ def parse_contracts(given: Sequence[str]) -> tuple[Declared, ...]:
     """
     found: list[Declared] = []
     faults: list[Fault] = []
-    for place, text in lines_of(given, "--contract"):
+    for place, text in _with_blocks(lines_of(given, "--contract")):
         match, _, assignments = text.rpartition(":")
         pairs = [assignment.partition("=") for assignment in assignments.split(",")]
         wrong = [key for key, sign, _ in pairs if not sign]
@@ -147,7 +160,7 @@ def parse_groups(given: Sequence[str]) -> tuple[Group, ...]:
     """
     found, faults = [], []
     for place, text in lines_of(given, "--group"):
-        parts = GROUP.fullmatch(text)
+        parts = GROUP.fullmatch(text.strip())
         ranges = [RANGE.fullmatch(word.strip()) for word in parts["ranges"].split(",")] if parts else [None]
         if parts is None or None in ranges:
             faults.append(Fault(place, f"{text!r} is no group", "write it as scores=1:4-83"))

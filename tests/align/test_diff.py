@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy
 import pytest
 
-from deploykit.align.contract import Contract, encode
+from deploykit.align.contract import Contract, as_yaml, encode
 from tests.align.conftest import feature_map
 
 if TYPE_CHECKING:
@@ -255,3 +255,28 @@ def test_the_place_of_a_group_counts_within_it(lab: Lab) -> None:
     answer = lab.diff("--group", "tail=1:3-", "--format", "json", "--tolerance", "*:max_abs<=2")
     assert answer.tensor("t")["max_abs_index"] == [2, 0, 4, 1]
     assert answer.tensor("t:tail")["max_abs_index"] == [2, 0, 1, 1]
+
+
+def test_the_lines_of_a_diagnosis_go_into_a_file(lab: Lab) -> None:
+    values = feature_map(1, 5, 6, 7)
+    contract = Contract(
+        (1, 5, 6, 7), "int8", layout="NHWC", scale=(0.02, 0.03, 0.04, 0.05, 0.06), zero_point=(3,)
+    )
+    lab.save("ref/t.npy", values)
+    lab.save("ref/u.npy", values)
+    lab.write("board/t.bin", encode(values, contract))
+    lab.save("board/u.bin", values, "float16")
+    lines = "".join(f"  {line}\n" for line in as_yaml(contract).splitlines())
+    lab.write("board.yaml", f"# how the board writes\nt:\n{lines}u:dtype=float16\n")
+    answer = lab.diff("--contract", f"@{lab.folder / 'board.yaml'}", "--format", "json")
+    assert answer.code == 0, answer.err
+    assert answer.tensor("t")["contract"] == as_yaml(contract)
+
+
+def test_a_fault_in_a_file_has_its_line(lab: Lab) -> None:
+    lab.save("ref/t.npy", [1.0])
+    lab.save("board/t.npy", [1.0])
+    lab.write("limits.txt", "# limits\n\n*:sqnr_db>=twenty\n")
+    answer = lab.diff("--tolerance", f"@{lab.folder / 'limits.txt'}")
+    assert answer.code == 2
+    assert "limits.txt:3: 'twenty' is no number" in answer.err
