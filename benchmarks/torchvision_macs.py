@@ -23,6 +23,7 @@ PUBLISHED = Path(__file__).with_name("torchvision_published.csv")
 GOAL = 0.01
 EXPLAINED: Mapping[str, str] = {
     "inception_v3": "num_params counts the auxiliary classifier of training, 3.327 M",
+    "shufflenet_v2_x0_5": "published as 0.040 GMACs, which is ours rounded",
 }
 
 

@@ -49,12 +49,12 @@ FINAL = frozenset(_FINAL.split())
 Without Shape, what is gathered or reshaped are activations."""
 
 _SIZE_FREE = """
-    Add AveragePool Clip Concat Constant Conv ConvTranspose LeakyRelu MaxPool Mul ReduceSum Relu Resize
-    Sigmoid Slice Split
+    Add AveragePool BatchNormalization Clip Concat Constant Conv ConvTranspose Flatten Gemm GlobalAveragePool
+    HardSigmoid HardSwish LeakyRelu MaxPool Mul ReduceMean ReduceSum Relu Resize Sigmoid Slice Softmax Split
 """
 SIZE_FREE = frozenset(_SIZE_FREE.split())
 TRACED_SIZE = 64
-"""Tracing computes, so a detector without attention is traced with a small image; shapes are inferred."""
+"""Tracing computes, so a network without attention is traced with a small image; shapes are inferred."""
 
 
 def main() -> int:
@@ -95,8 +95,8 @@ def rebuild(name: str, builder: str, shape: tuple[int, ...]) -> NetworkTable:
     """Build, export, normalise and simplify a network, and count its layers."""
     module, origin = build(builder)
     _spread(module)
-    detector = builder.startswith(("ultralytics:", "own:"))
-    proto = _export(module, (*shape[:2], TRACED_SIZE, TRACED_SIZE)) if detector else None
+    scales = _may_scale(module) and not builder.startswith("timm:")
+    proto = _export(module, (*shape[:2], TRACED_SIZE, TRACED_SIZE)) if scales else None
     if proto is not None and _is_size_free(proto):
         _set_input(proto, shape)
     else:
@@ -114,6 +114,15 @@ def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
     return proto
 
 
+def _may_scale(module: torch.nn.Module) -> bool:
+    """Say whether a network takes other image sizes: no tokens, no pool of a fixed size above 1."""
+    return not any(
+        isinstance(inner, torch.nn.LayerNorm)
+        or (isinstance(inner, torch.nn.AdaptiveAvgPool2d) and inner.output_size not in (1, (1, 1)))
+        for inner in module.modules()
+    )
+
+
 def _is_size_free(proto: onnx.ModelProto) -> bool:
     """Say whether nothing in the graph depends on the size of the image that it was traced with."""
     sized = (node for node in proto.graph.node if node.op_type == "Resize" and len(node.input) > 3)
@@ -126,7 +135,8 @@ def _set_input(proto: onnx.ModelProto, shape: tuple[int, ...]) -> None:
         dim.dim_value = size
     del proto.graph.value_info[:]
     for output in proto.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        for dim in output.type.tensor_type.shape.dim:
+            dim.Clear()
 
 
 def _spread(module: torch.nn.Module) -> None:

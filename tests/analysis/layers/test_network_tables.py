@@ -45,8 +45,6 @@ def test_published_networks_have_a_table_or_a_reason() -> None:
         ("yolo26s_concat_1x3x640x640", 20.7 / 2, 9.5),  # ultralytics docs, models/yolo26
         ("yolov7_anchors_1x3x640x640", 104.7 / 2, 36.9),  # WongKinYiu/yolov7 README
         ("yolov7_tiny_anchors_1x3x640x640", 13.8 / 2, 6.2),
-        ("yolox_s_1x3x640x640", 26.8 / 2, 9.0),  # Megvii-BaseDetection/YOLOX README
-        ("yolox_m_1x3x640x640", 73.8 / 2, 25.3),
         ("yolov6n_1x3x640x640", 11.4 / 2, 4.7),  # meituan/YOLOv6 README, 3.0
         ("yolov6s_1x3x640x640", 45.3 / 2, 18.5),
     ],
