@@ -21,6 +21,7 @@ from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize.bias import bias_corrections, hold_frames
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
+from deploykit.stages.quantize.folding import fold_channel_factors
 from deploykit.stages.quantize.layers import find_layers
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement, place
@@ -46,8 +47,13 @@ def quantize_network(
         raise input_error(
             "quantize.percentile", f"{params.percentile:g} is no share above 50 and up to 100", "try 99.999"
         )
-    prepared = prepare(partition, plan, workspace)
-    placement = place(partition, plan, prepared)
+    schemes = plan.scheme_of()
+    granularities = plan.granularity_of()
+    folded = [fold_channel_factors(segment, schemes) for segment in prepare(partition, plan, workspace)]
+    prepared = [each.segment for each in folded]
+    for new, old in (pair for each in folded for pair in each.ids.items()):
+        schemes[new], granularities[new] = schemes[old], granularities[old]
+    placement = place(partition, plan, schemes, prepared)
     wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
     whole = peak_tensors(NetworkFlow(partition))
     calibration = calibrate(
@@ -60,8 +66,7 @@ def quantize_network(
         workspace=workspace,
     )
     parameters = shared_parameters(placement, calibration, params.activation_type)
-    schemes = plan.scheme_of()
-    layers = find_layers(prepared, schemes, plan.granularity_of(), per_channel=params.per_channel)
+    layers = find_layers(prepared, schemes, granularities, per_channel=params.per_channel)
     statistics = {}
     if params.rounding == "gptq":
         statistics = input_statistics(partition, layers, clips, parameters, placement, workspace=workspace)
@@ -92,7 +97,11 @@ def quantize_network(
         segments=segments,
         equality=None,
         shared_weights=_shared(segments, models),
-        notices=(*partition.notices, *_notices(partition, placement, calibration)),
+        notices=(
+            *partition.notices,
+            *_notices(partition, placement, calibration),
+            *(notice for each in folded for notice in each.notices),
+        ),
     )
 
 

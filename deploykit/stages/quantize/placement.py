@@ -43,10 +43,15 @@ class Placement:
         return min(bits, self.stored.get(name, bits))
 
 
-def place(partition: Partition, plan: PrecisionPlan, prepared: Sequence[PreparedSegment]) -> Placement:
-    """Decide where values are rounded, from the plan's schemes and storage types."""
-    schemes = plan.scheme_of()
-    unrounded = {*_fused(partition, prepared, schemes), *inside_pointwise(NetworkFlow(partition), schemes)}
+def place(
+    partition: Partition,
+    plan: PrecisionPlan,
+    schemes: Mapping[str, Scheme],
+    prepared: Sequence[PreparedSegment],
+) -> Placement:
+    """Decide where values are rounded, from the prepared nodes' schemes and the plan's storage types."""
+    inside = inside_pointwise(NetworkFlow(partition), plan.scheme_of())
+    unrounded = {*_fused(partition, prepared, schemes), *inside}
     integers = {f"int{bits}": bits for bits in (8, 16)}
     stored = {
         tensor.tensor: integers[tensor.dtype]
