@@ -352,8 +352,8 @@ def test_an_old_opset_is_raised(bench: Bench) -> None:
     assert sqnr_db(bench, partition, result, clips)["y"] > 30
 
 
-def test_depthwise_ranges_that_differ_a_thousandfold_are_beyond_8_bits(bench: Bench) -> None:
-    """Per-channel weights cannot help: the activation between has one scale. It takes 16 bits, or folding."""
+def test_depthwise_ranges_that_differ_a_thousandfold_need_the_factors_folded(bench: Bench) -> None:
+    """Per-channel weights cannot help: the activation between has one scale. Beside a float product it stays."""
     text = """g (float[1,8,8,8] x) => (float[1,8,8,8] y)
 {
     wide = Conv <group = 8, pads = [1, 1, 1, 1]> (x, w)
@@ -367,7 +367,7 @@ def test_depthwise_ranges_that_differ_a_thousandfold_are_beyond_8_bits(bench: Be
     kept = sqnr_db(
         bench, partition, quantized(bench, partition, clips, SchemeException("y", "float")), clips
     )["y"]
-    assert plain < 10
+    assert plain > 35
     assert kept < 10  # the codes between the two are the cause, not the product
 
 
