@@ -61,10 +61,10 @@ def _quick_sums(a: Array, b: Array) -> Iterator[tuple[int, Sums]]:
 
 
 class _QuickSums:
-    """Running totals of float32 chunks; buffers are used again, so that they stay in the caches."""
+    """Running totals of float32 chunks; the buffer is used again, so that it stays in the caches."""
 
     def __init__(self) -> None:
-        self.work = numpy.empty((ROWS, CHUNK), numpy.float32), numpy.empty((ROWS, CHUNK), numpy.float32)
+        self.work = numpy.empty((ROWS, CHUNK), numpy.float32)
         self.ones = numpy.ones((1, CHUNK), numpy.float32)
         self.count = 0
         self.aa = self.bb = self.dd = self.da = self.abs_d = 0.0
@@ -73,7 +73,7 @@ class _QuickSums:
 
     def add(self, a: Array, b: Array, start: int) -> bool:
         """Add rows; False (and nothing added) where NaN, infinity, overflow or underflow get in the way."""
-        d, distance = self.work if a.shape == self.work[0].shape else self._part(a)
+        d = self.work if a.shape == self.work.shape else self._part(a)
         numpy.subtract(b, a, out=d)
         aa, dd, da = _dots(a, a), _dots(d, d), _dots(d, a)
         bb = aa + 2 * da + dd
@@ -81,7 +81,7 @@ class _QuickSums:
             bb = _dots(b, b)
         if not math.isfinite(aa + bb + dd):
             return False
-        numpy.abs(d, out=distance)
+        distance = numpy.abs(d, out=d)  # in place: what fits the nearer cache is read twice as fast
         peak = float(distance.max())
         if dd < SMALLEST_SQUARES and peak > 0.0:
             return False
@@ -96,10 +96,9 @@ class _QuickSums:
         self.abs_d += _dots(distance, self.ones[:, : a.shape[1]])
         return True
 
-    def _part(self, a: Array) -> tuple[Array, Array]:
-        """Give as much of the buffers as a smaller matrix needs."""
-        d, distance = (buffer.reshape(-1)[: a.size].reshape(a.shape) for buffer in self.work)
-        return d, distance
+    def _part(self, a: Array) -> Array:
+        """Give as much of the buffer as a smaller matrix needs."""
+        return self.work.reshape(-1)[: a.size].reshape(a.shape)
 
     def sums(self) -> Sums:
         """Give the totals."""
