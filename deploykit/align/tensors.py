@@ -93,6 +93,21 @@ class Tensor:
         """Give all values at once."""
         return self.take(tuple(slice(0, length) for length in self.shape)).reshape(self.shape)
 
+    def points(self, places: tuple[Array, ...]) -> Array:
+        """Give the values at some places, one index array an axis."""
+        codes = numpy.asarray(self.codes[places])
+        contract = self.turned
+        if contract is None:
+            return codes
+        values = element_types.to_values(codes, contract.dtype)
+        if not contract.scale:
+            return values
+        zero_points, scales = (
+            numpy.broadcast_to(along_channels(numbers, contract), self.shape)[places]
+            for numbers in (contract.zero_point or (0,), contract.scale)
+        )
+        return numpy.asarray((values.astype(numpy.float64) - zero_points) * scales)
+
     def cut(self, box: Box) -> Tensor:
         """Give a part of the tensor as a tensor of its own."""
         contract = self.turned

@@ -1,0 +1,1 @@
+"""What whole clips show that single frames do not: order of frames, state between them, error over time."""

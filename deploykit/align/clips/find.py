@@ -1,0 +1,68 @@
+"""Look at all tensors of a dump over time, and name each fault once: at the first tensor that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from deploykit.align.clips.finding import ClipFinding
+from deploykit.align.clips.order import order_finding
+from deploykit.align.clips.state import course_finding, explained_by, state_finding
+from deploykit.align.clips.track import Track
+from deploykit.align.clips.trend import trend_finding
+
+Runs = Mapping[str, Mapping[str, Track]]
+"""kind of fault -> tensor -> its track in the reference's run with that fault (as `board`)."""
+
+
+def find_faults(
+    tracks: Iterable[Track],
+    *,
+    state: Sequence[tuple[str, str]] = (),
+    runs: Runs | None = None,
+    noise: float,
+) -> tuple[ClipFinding, ...]:
+    """Give what is wrong over time, tensors in computing order. `state`: pairs of (output, input).
+
+    A fault in the order of frames explains what comes after it, a fault of the state the errors' course.
+    """
+    by_name = {track.name: track for track in tracks}
+    writers = {read: written for written, read in state}
+    plain = [track for name, track in by_name.items() if name not in writers]
+    order = [found for found in map(order_finding, plain) if found is not None]
+    moved = [found for found in order if found.kind != "cannot_tell"]
+    if moved:
+        return (_first(moved),)
+    found = _state_faults(by_name, writers, runs or {}, noise)
+    found = found or [item for item in (trend_finding(track, noise) for track in plain) if item is not None]
+    if found:
+        return (_first(found),)
+    still = [item for item in order if item.kind == "cannot_tell"]
+    return (_first(still),) if plain and len(still) == len(plain) else ()
+
+
+def _state_faults(
+    by_name: Mapping[str, Track], writers: Mapping[str, str], runs: Runs, noise: float
+) -> list[ClipFinding]:
+    seen = [
+        state_finding(by_name[read], by_name.get(written))
+        for read, written in writers.items()
+        if read in by_name
+    ]
+    found = [item for item in seen if item is not None]
+    for name, track in by_name.items():
+        if found:
+            break
+        others = {kind: tracks[name] for kind, tracks in runs.items() if name in tracks}
+        item = explained_by(track, others)
+        found += [item] if item is not None else []
+    if found or any(read in by_name for read in writers):
+        return found
+    courses = [course_finding(track, noise) for track in by_name.values()]
+    return [item for item in courses if item is not None]
+
+
+def _first(found: Sequence[ClipFinding]) -> ClipFinding:
+    """Give the first tensor's finding, and how many others show the same kind."""
+    first = found[0]
+    return replace(first, also=sum(item.kind == first.kind for item in found) - 1)
