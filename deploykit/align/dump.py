@@ -39,7 +39,8 @@ class Dump:
 
     `order` is the order in which the network computes the tensors, where that is known; `inputs` what each is
     computed from; `state` pairs of (output, input) that carry over to the next frame. `left_out` are files
-    that no rule reads. `model` and `data` identify the network and the input, where the dump says so.
+    that no rule reads. `clips` are (name, frames), `model` and `data` identify the network and the input,
+    each where the dump says so.
     """
 
     label: str
@@ -52,6 +53,7 @@ class Dump:
     notes: tuple[str, ...] = ()
     model: str = ""
     data: str = ""
+    clips: tuple[tuple[str, int], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -69,6 +69,20 @@ def parser() -> argparse.ArgumentParser:
         "--reference-as", default="", metavar="KIND", help="read the reference as this kind of dump"
     )
     made.add_argument("--board-as", default="", metavar="KIND", help="read the board's dump as this kind")
+    made.add_argument(
+        "--clips",
+        type=_counts,
+        default=(),
+        metavar="N,N",
+        help="frames of each clip (a pipeline's are known)",
+    )
+    for name, text in (("carried", "never reset"), ("stateless", "with a zero state in each frame")):
+        made.add_argument(
+            f"--reference-{name}",
+            type=Path,
+            metavar="DUMP",
+            help=f"the reference, run {text}: to tell faults",
+        )
     made.add_argument("--exact", action="store_true", help="all sums in float64")
     made.add_argument(
         "--details", action="store_true", help="quantiles, steps, top-k, channels and batch items too"
@@ -149,6 +163,14 @@ def _share(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return value
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """Read numbers of frames."""
+    counts = tuple(int(word) for word in text.split(","))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a clip has at least one frame")
+    return counts
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,7 +55,8 @@ class TensorDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """Two dumps side by side. `order_known`: tensors stand in computing order."""
+    """Two dumps side by side. `order_known`: tensors stand in computing order. `over_time` are the faults
+    that only several frames show (`clips.finding`)."""
 
     reference: str
     board: str
@@ -65,6 +66,7 @@ class Diff:
     first_divergence: str = ""
     divergence_reason: str = ""
     notes: tuple[str, ...] = ()
+    over_time: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -25,6 +25,7 @@ def text_of(diff: Diff) -> str:
     ]
     for item in compared:
         lines += _failure(item)
+    lines += _over_time(diff)
     others = [item for item in diff.tensors if item.incomplete]
     if others:
         lines += ["", "not compared"]
@@ -115,6 +116,18 @@ def _diagnosis(item: TensorDiff) -> Iterator[str]:
         for cause in causes:
             yield from _wrapped(f"        {word}: {cause['explanation']}", "            ")
             yield from (f"            {line}" for line in str(cause["fix"]).splitlines())
+
+
+def _over_time(diff: Diff) -> Iterator[str]:
+    """Say what only several frames show."""
+    if diff.over_time:
+        yield from ("", "over time")
+    for item in diff.over_time:
+        also = f" (and {item['also']} other tensors)" if item["also"] else ""
+        sure = f" [{item['confidence']:.0%} of the frames that tell]" if item["confidence"] else ""
+        yield from _wrapped(
+            f"    {item['tensor']}{also}: {item['kind']}: {item['explanation']}{sure}", "        "
+        )
 
 
 def _place(index: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from deploykit.align.clips.look import look_over_time
 from deploykit.align.compare import Options, compare, open_pair
 from deploykit.align.details import MEASURES
 from deploykit.align.dump import Dump
@@ -56,7 +57,16 @@ def compare_and_judge(
         from deploykit.align.causes import with_causes  # only where something fails
 
         diff = with_causes(diff, reference, board, options)
+    runs = {kind: read_dump(path) for kind, path in _runs(given).items()}
+    over_time = look_over_time(diff, reference, board, options=options, clips=given.clips, runs=runs)
+    diff = replace(diff, over_time=over_time)
     return diff, tuple(_pictures(diff, reference, board, options)) if given.page is not None else ()
+
+
+def _runs(given: argparse.Namespace) -> dict[str, Path]:
+    """Give the reference's runs with a fault of the state, by the fault that each one shows."""
+    named = {"state_not_reset": given.reference_carried, "state_never_updated": given.reference_stateless}
+    return {kind: path for kind, path in named.items() if path is not None}
 
 
 def _pictures(diff: Diff, reference: Dump, board: Dump, options: Options) -> Iterator[Picture]:

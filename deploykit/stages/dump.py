@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy
 
@@ -31,13 +31,16 @@ class DumpParams:
     """Options of the dump stage.
 
     `include` and `exclude` are patterns over tensor names (`/head/*`). `frames` is the most to dump over
-    all clips, in order. `max_bytes` is the most that a dump may take on the disk.
+    all clips, in order. `max_bytes` is the most that a dump may take on the disk. `state` "reset" begins each
+    clip anew; the others plant faults, to compare a board with: "carried" never resets, "stateless" gives
+    every frame a state of zeros.
     """
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     frames: int = 6
     max_bytes: int = 4_000_000_000
+    state: Literal["reset", "carried", "stateless"] = "reset"
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,16 @@ def collect_dumps(
         inside, files = tapped(partition, workspace, [tensor.name for tensor in wanted], folder / "taps")
         network = ReferenceNetwork(inside, files, exact=True)
         writer = _Writer(folder, sum(len(clip.frames) for clip in kept), params.max_bytes)
+        first = {pair.input: zeros(partition.tensor[pair.input]) for pair in partition.state}
+        state = first
         for clip in workspace.track(kept, f"dumping {label}", len(kept)):
-            network.reset()
-            state = {pair.input: zeros(partition.tensor[pair.input]) for pair in partition.state}
+            if clip is kept[0] or params.state != "carried":
+                network.reset()
+                state = first
             for frame in clip.frames:
+                if params.state == "stateless":
+                    network.reset()
+                    state = first
                 values = {**state, **frame, **network(frame)}
                 state = {pair.input: values[pair.output] for pair in partition.state}
                 writer.write(wanted, values)

@@ -24,20 +24,22 @@ def find_faults(
 ) -> tuple[ClipFinding, ...]:
     """Give what is wrong over time, tensors in computing order. `state`: pairs of (output, input).
 
-    A fault in the order of frames explains what comes after it, a fault of the state the errors' course.
+    What most tensors show of the order of frames explains all that comes after it; then faults of the state
+    explain the errors' course. An order that few tensors show counts after both: a wrong state makes frames
+    look like others.
     """
     by_name = {track.name: track for track in tracks}
     writers = {read: written for written, read in state}
     plain = [track for name, track in by_name.items() if name not in writers]
     order = [found for found in map(order_finding, plain) if found is not None]
-    moved = [found for found in order if found.kind != "cannot_tell"]
-    if moved:
+    still = [item for item in order if item.kind == "cannot_tell"]
+    moved = [item for item in order if item.kind != "cannot_tell"]
+    if 2 * len(moved) > len(plain) - len(still):
         return (_first(moved),)
-    found = _state_faults(by_name, writers, runs or {}, noise)
+    found = _state_faults(by_name, writers, runs or {}, noise) or moved
     found = found or [item for item in (trend_finding(track, noise) for track in plain) if item is not None]
     if found:
         return (_first(found),)
-    still = [item for item in order if item.kind == "cannot_tell"]
     return (_first(still),) if plain and len(still) == len(plain) else ()
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy
 
 from deploykit.align.clips.finding import ClipFinding, frame_text
+from deploykit.align.clips.shift import one_shift
 from deploykit.align.clips.track import Track
 from deploykit.align.element_types import Array
 
@@ -23,7 +24,8 @@ SHARE = 0.75
 """From this part of the way on a board frame shows the other frame."""
 
 BETTER = 0.5
-"""The other frame has to leave at most this part of the squared difference."""
+"""The other frame has to leave at most this part of the squared difference, and of what the board shows:
+small frames are near to anything."""
 
 MOTION = 0.3
 """Frames that differ by less than this part of the board's own difference cannot be told apart."""
@@ -52,7 +54,7 @@ def shown_frames(track: Track) -> Shown:
     with numpy.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 where the own frame is the nearest
         share = (mine - best + apart) / (2 * apart)
     other = (nearest != own) & (share >= SHARE) & (best <= BETTER * mine)
-    other &= apart > STILL**2 * track.size
+    other &= (apart > STILL**2 * track.size) & (best <= BETTER * track.content)
     rows = numpy.where(other, nearest, own)
     return Shown(rows, other | _tells(track, mine))
 
@@ -79,6 +81,7 @@ def order_finding(track: Track) -> ClipFinding | None:
         or _clips_exchanged(track, shown)
         or _lag(track, shown)
         or _events(track, shown)
+        or one_shift(track)
         or _any_order(track, shown)
     )
 
@@ -172,14 +175,18 @@ def _events(track: Track, shown: Shown) -> ClipFinding | None:
         return _dropped(track, leaps, min(offsets))
     if holds and not leaps and max(offsets) > 0:
         row, held = holds[0]
-        text = f"{_count(total_held)} shown again from {frame_text(track, row)} on: the board is late from there"
+        text = (
+            f"{_count(total_held)} shown again from {frame_text(track, row)} on: the board is late from there"
+        )
         return ClipFinding(
             "repeated", track.name, text, tuple(track.numbers[r] for r, _ in holds), 1.0, {"frames": held}
         )
     if holds and total_held == total_leapt and min(offsets) == 0 and _each_held(track, shown):
         stale = [int(row) for row in track.own[shown.known & (shown.rows != track.own)]]
         where = frame_text(track, stale[0])
-        text = f"{_count(len(stale))} stale, the first is {where}: it shows an older frame, the next is in step"
+        text = (
+            f"{_count(len(stale))} stale, the first is {where}: it shows an older frame, the next is in step"
+        )
         return ClipFinding("stale", track.name, text, tuple(track.numbers[row] for row in stale))
     return None
 
@@ -197,7 +204,8 @@ def _each_held(track: Track, shown: Shown) -> bool:
 
 def _dropped(track: Track, leaps: list[tuple[int, int]], furthest: int) -> ClipFinding:
     row, lost = leaps[0]
-    text = f"{_count(-furthest)} lost at {frame_text(track, row)}: from there on board(t) = reference(t + {lost})"
+    place = frame_text(track, row)
+    text = f"{_count(-furthest)} lost at {place}: from there on board(t) = reference(t + {lost})"
     frames = tuple(track.numbers[row] for row, _ in leaps)
     return ClipFinding("dropped", track.name, text, frames, 1.0, {"frames": -furthest})
 
@@ -211,7 +219,9 @@ def _any_order(track: Track, shown: Shown) -> ClipFinding:
     text = f"{_count(int(wrong.sum()))} in another order: {', '.join(pairs[:5])}" + (
         ", ..." if len(pairs) > 5 else ""
     )
-    return ClipFinding("frame_order", track.name, text, _numbers(track, wrong, 8), float(wrong.sum() / shown.known.sum()))
+    return ClipFinding(
+        "frame_order", track.name, text, _numbers(track, wrong, 8), float(wrong.sum() / shown.known.sum())
+    )
 
 
 def _count(frames: int) -> str:

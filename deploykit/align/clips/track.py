@@ -47,6 +47,12 @@ class Track:
         return float((self.reference**2).sum(axis=1).mean())
 
     @cached_property
+    def content(self) -> Array:
+        """|board(t)|^2, or beside the reference's mean frame where that is less."""
+        beside = self.board - self.reference.mean(axis=0)
+        return numpy.asarray(numpy.minimum((self.board**2).sum(axis=1), (beside**2).sum(axis=1)))
+
+    @cached_property
     def error(self) -> Array:
         """|board - reference| of each board row over the root mean square of |reference| over all frames;
         frames without content have no large error that way."""
@@ -117,4 +123,4 @@ def _squares(a: Array, b: Array) -> Array:
     middle = b.mean(axis=0)
     a, b = a - middle, b - middle
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * (a @ b.T)
-    return numpy.maximum(squares, 0.0)
+    return numpy.asarray(numpy.maximum(squares, 0.0))

@@ -46,11 +46,12 @@ def _spell(track: Track, logs: Array, noise: float) -> ClipFinding | None:
     evidence = {"error": worst, "middle_error": middle}
     place = frame_text(track, int(track.own[first]))
     numbers = tuple(track.numbers[int(track.own[row])] for row in rows)
-    if last == len(logs) - 1 and rows.size == last - first + 1 and rows.size > 2:
+    lasts = last == len(logs) - 1 and rows.size == last - first + 1 and rows.size > 2
+    if lasts and track.error[-1] > track.error[first] / 2:
         text = f"from {place} on the error is {worst:.3g} at most, {middle:.3g} before, and does not recover"
         return ClipFinding("step", track.name, text, numbers, 1.0, evidence)
     after = f"it recovers at frame {track.numbers[int(track.own[last + 1])]}" if last + 1 < len(logs) else ""
-    after = after or "it is the last frame"
+    after = after or ("it wears off to the end" if rows.size > 1 else "it is the last frame")
     text = f"one-off: {place} is the first bad frame (error {worst:.3g}, {middle:.3g} elsewhere), {after}"
     return ClipFinding("one_off", track.name, text, numbers, 1.0, evidence)
 
@@ -70,30 +71,42 @@ def _bad(track: Track, logs: Array, noise: float) -> Array:
 
 
 def _drift(track: Track, logs: Array, noise: float) -> ClipFinding | None:
-    """Mann-Kendall's test within clips, pooled, and the median slope (Theil, Sen)."""
-    clips = [logs[(track.own >= clip.start) & (track.own < clip.stop)] for clip in track.clips()]
-    clips = [values for values in clips if len(values) >= 8]
-    if not clips:
-        return None
+    """Mann-Kendall's test within clips, pooled, or over all frames, and the median slope (Theil, Sen)."""
+    by_clip = [
+        numpy.flatnonzero((track.own >= clip.start) & (track.own < clip.stop)) for clip in track.clips()
+    ]
+    for parts in (by_clip, [numpy.arange(len(logs))]):
+        clips = [logs[rows] for rows in parts if len(rows) >= 8]
+        if clips and _grows(clips, noise):
+            return _grown(track, clips, noise)
+    return None
+
+
+def _grows(clips: list[Array], noise: float) -> bool:
     score, slope = _trend(clips)
     late_score, late_slope = _trend([values[len(values) // 2 :] for values in clips])
-    frames = float(numpy.median([len(values) for values in clips]))
-    growth = math.exp(slope * (frames - 1))
-    end = float(numpy.exp(numpy.median([numpy.median(values[-len(values) // 3 :]) for values in clips])))
-    if score < SCORE or growth < GROWTH or end <= noise or late_slope <= slope / 4 or late_score < 2:
-        return None
-    first = numpy.flatnonzero(track.error > max(noise, 2 * float(numpy.exp(_first(clips)))))
-    row = int(track.own[first[0]]) if first.size else int(track.own[-1])
+    end = float(numpy.exp(numpy.median([numpy.median(values[-(len(values) // 3) :]) for values in clips])))
+    goes_on = late_slope > slope / 4 and late_score > 2
+    return score > SCORE and _growth(clips, slope) > GROWTH and end > noise and goes_on
+
+
+def _grown(track: Track, clips: list[Array], noise: float) -> ClipFinding:
+    score, slope = _trend(clips)
+    growth = _growth(clips, slope)
+    begin = float(numpy.exp(numpy.median([numpy.median(values[:3]) for values in clips])))
+    shown = numpy.flatnonzero(track.error > max(noise, 2 * begin))
+    row = int(track.own[shown[0]]) if shown.size else int(track.own[-1])
+    length = int(numpy.median([len(values) for values in clips]))
     text = (
-        f"drift: the error grows {growth:.3g} times over a clip of {frames:.0f} frames (Mann-Kendall z = "
-        f"{score:.1f}) and goes on growing; {frame_text(track, row)} is the first that it shows in"
+        f"drift: the error grows {growth:.3g} times over {length} frames (Mann-Kendall z = {score:.1f}) and "
+        f"goes on growing; {frame_text(track, row)} is the first in which it shows"
     )
     evidence = {"growth": growth, "z": score, "slope_per_frame": slope}
     return ClipFinding("drift", track.name, text, (track.numbers[row],), min(1.0, score / 8), evidence)
 
 
-def _first(clips: list[Array]) -> float:
-    return float(numpy.median([numpy.median(values[:3]) for values in clips]))
+def _growth(clips: list[Array], slope: float) -> float:
+    return math.exp(slope * (float(numpy.median([len(values) for values in clips])) - 1))
 
 
 def _trend(clips: list[Array]) -> tuple[float, float]:

@@ -37,6 +37,7 @@ def read(path: Path) -> Dump | None:
         order=tuple(item["name"] for item in tensors),
         inputs={item["name"]: tuple(item["inputs"]) for item in tensors},
         state=tuple((output, source) for output, source in artifact["state"]),
+        clips=tuple((name, count) for name, count in artifact["clips"]),
     )
 
 
