@@ -62,7 +62,7 @@ RIGHT = {
     ("symptoms", "state_never_updated"): ("state_differs",),
 }
 """What is right where the fault's own name cannot be told. A network with a memory that is given an old
-picture once computes what no frame of the reference holds, and a state that is not dumped shows in what it does."""
+picture once computes what no frame of the reference holds; a state that is not dumped shows in what it does."""
 
 
 @dataclass(frozen=True)
