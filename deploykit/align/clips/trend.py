@@ -61,7 +61,7 @@ def _bad(track: Track, logs: Array, noise: float) -> Array:
     middle = numpy.median(logs)
     spread = max(1.4826 * float(numpy.median(numpy.abs(logs - middle))), 0.05)
     far = (logs - middle > max(SPREAD * spread, math.log(OUTLIER))) & (track.error > noise)
-    if far.any() and far.mean() <= 0.3:
+    if far.any() and far.mean() <= 0.45:
         return far  # type: ignore[no-any-return]  # numpy
     for at in range(3, len(logs) - 2):
         before, after = logs[:at], logs[at:]
