@@ -61,8 +61,8 @@ RIGHT = {
     ("symptoms", "state_late"): ("state_differs",),
     ("symptoms", "state_never_updated"): ("state_differs",),
 }
-"""What is right where the fault's own name cannot be told. A network with a memory that is given an old
-picture once computes what no frame of the reference holds; a state that is not dumped shows in what it does."""
+"""What is right where the fault itself cannot be told: a network with a memory that is given an old picture
+computes what no frame of the reference holds; of a state that is not dumped only the effect is seen."""
 
 
 @dataclass(frozen=True)
