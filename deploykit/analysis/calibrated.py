@@ -117,7 +117,7 @@ def _columns(layers: Sequence[KnownLayer], scheme: str) -> LayerColumns:
         activation_bytes=numpy.array([float(traffic.read + traffic.write) for traffic in moved]),
         special_bytes=numpy.array([2.0 * _special_bytes(work, scheme) for work in works]),
         count=numpy.ones(len(layers)),
-        networks=1,
+        fixed=numpy.ones(1),
     )
 
 

@@ -59,7 +59,7 @@ _CLASS_INDEX = numpy.array([CLASSES.index(name) for name in CLASS_OF.values()], 
 @dataclass(frozen=True)
 class LayerColumns:
     """The layers of some networks as columns; `network` gives each layer's network, counted from 0, `kind`
-    its index in `KINDS`."""
+    its index in `KINDS`. `fixed` is 1 for a network, and 0 for a layer that was measured alone."""
 
     network: Integers
     kind: Integers
@@ -68,7 +68,12 @@ class LayerColumns:
     activation_bytes: Floats
     special_bytes: Floats
     count: Floats
-    networks: int
+    fixed: Floats
+
+    @property
+    def networks(self) -> int:
+        """Give how many networks there are."""
+        return self.fixed.size
 
     @property
     def rate_class(self) -> Integers:
@@ -95,7 +100,7 @@ class LayerColumns:
             self.activation_bytes[kept],
             self.special_bytes[kept],
             self.count[kept],
-            len(chosen),
+            self.fixed[list(chosen)],
         )
 
 
@@ -111,13 +116,16 @@ class LayerTimes:
 
 
 def layer_columns(
-    networks: Iterable[Iterable[LayerRow]], *, weight_bits: int, activation_bits: int
+    networks: Iterable[Iterable[LayerRow]], *, weight_bits: int, activation_bits: int, alone: int = 0
 ) -> LayerColumns:
-    """Put the layers of networks into columns, at a precision.
+    """Put the layers of networks into columns, at a precision; the last `alone` are layers measured alone.
 
     Layers without MACs keep their vector operations for `spec_times`; those behind MACs cost nothing.
     """
-    flat = [(index, row) for index, rows in enumerate(networks) for row in rows]
+    listed = [tuple(rows) for rows in networks]
+    flat = [(index, row) for index, rows in enumerate(listed) for row in rows]
+    fixed = numpy.ones(len(listed))
+    fixed[len(listed) - alone :] = 0.0
 
     def column(values: Iterable[float]) -> Floats:
         return numpy.fromiter(values, dtype=numpy.float64, count=len(flat))
@@ -132,7 +140,7 @@ def layer_columns(
         ),
         special_bytes=column(row.special_ops * activation_bits / 4 if row.macs else 0.0 for _, row in flat),
         count=column(row.count for _, row in flat),
-        networks=1 + max((index for index, _ in flat), default=-1),
+        fixed=fixed,
     )
 
 
@@ -168,7 +176,7 @@ def layer_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> 
 def network_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> Floats:
     """Give the seconds of every network."""
     times = layer_times(table, rates, peak_ops_per_s=peak_ops_per_s)
-    return table.sums(times.total_s) + rates.network_overhead_s
+    return table.sums(times.total_s) + rates.network_overhead_s * table.fixed
 
 
 def kind_shares(table: LayerColumns, times: LayerTimes) -> Floats:

@@ -63,14 +63,28 @@ def networks() -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile here."
 )
 @click.option("--engine", help="The engine that was measured.", show_default="the chip's first")
+@click.option(
+    "--layers",
+    "layer_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Layers that a profiler measured, a CSV file: kind, latency_us, macs, read_elements ...",
+)
 @click.option("--source", help="What the measurements are.", show_default="their file's name")
-def fit(chip: str, measurements: Path, output: Path | None, engine: str | None, source: str | None) -> None:
+def fit(
+    chip: str,
+    measurements: Path,
+    output: Path | None,
+    engine: str | None,
+    layer_file: Path | None,
+    source: str | None,
+) -> None:
     """Calibrate CHIP (a name, or a YAML file) on the networks measured in MEASUREMENTS, a CSV file.
 
     Columns: model (a network of `deploykit profile networks`, or an ONNX file), input_shape, batch,
     precision, latency_ms or fps. The profile's section `calibration` is written anew; a shipped profile is
     copied into the current folder for it.
     """
+    from deploykit.analysis.calibration.layer_measurements import read_layers
     from deploykit.analysis.calibration.measurements import read_measurements
     from deploykit.cli.profile_fit import fit_lines
     from deploykit.stages.fit_profile import fit_profile
@@ -81,7 +95,9 @@ def fit(chip: str, measurements: Path, output: Path | None, engine: str | None, 
     folder = measurements.parent
     rows = read_measurements(measurements, check=lambda row: network_faults(row, folder))
     layers = layers_of(rows, folder)
-    results = fit_profile(profile, rows, layers, source=source or measurements.name, engine=engine)
+    alone = read_layers(layer_file) if layer_file else ()
+    said = source or measurements.name
+    results = fit_profile(profile, rows, layers, source=said, engine=engine, alone=alone)
     for result in results:
         print("\n".join(fit_lines(result)))
     own = path if path.resolve().is_relative_to(Path.cwd()) else Path.cwd() / path.name

@@ -3,6 +3,7 @@ not see."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -88,7 +89,7 @@ class ChipFit:
 
 @dataclass(frozen=True)
 class Measured:
-    """Networks with their layers and latencies, in one order."""
+    """Networks, their layers and latencies, in one order; behind them layers measured alone, unnamed."""
 
     names: tuple[str, ...]
     families: tuple[str, ...]
@@ -104,29 +105,35 @@ def fit_chip(measured: Measured, prior: Prior, *, spec_bandwidth: float | None) 
     count = len(measured.names)
     few = count <= LEAVE_ONE_OUT_UP_TO
     splits = leave_one_out(count) if few else folds(count, 10)
-    held = predict_held_out(measured.columns, measured.latency_s, prior, splits)
+    held = _predicted(measured, prior, splits)
     spec_s = spec_times(
         measured.columns,
         peak_ops_per_s=prior.peak_ops_per_s,
         bandwidth_bytes_per_s=spec_bandwidth or numpy.inf,
-    )
+    )[:count]
     results = [_held_out("leave-one-out" if few else "10-fold", held, measured, spec_s)]
     families = by_family(measured.families)
     if 2 < len(families) < count:
-        apart = predict_held_out(measured.columns, measured.latency_s, prior, families)
+        apart = _predicted(measured, prior, families)
         results.append(_held_out("leave-one-family-out", apart, measured, spec_s))
     rates = fit_rates(measured.columns, measured.latency_s, prior).rates
     times = layer_times(measured.columns, rates, peak_ops_per_s=prior.peak_ops_per_s)
-    off = numpy.log(held.predicted_s / measured.latency_s)
+    off = numpy.log(held.predicted_s / measured.latency_s[:count])
     spread = spread_of(off, held.outside, kind_shares(measured.columns, times))
     fitted_s = network_times(measured.columns, rates, peak_ops_per_s=prior.peak_ops_per_s)
     networks = _networks(measured, held, fitted_s, spec_s, spread)
     return ChipFit(rates, spread, networks, tuple(results), inside(off, held.outside))
 
 
+def _predicted(measured: Measured, prior: Prior, splits: Sequence[Sequence[int]]) -> Predictions:
+    count = len(measured.names)
+    found = predict_held_out(measured.columns, measured.latency_s, prior, splits)
+    return Predictions(found.predicted_s[:count], found.outside[:count])
+
+
 def _held_out(method: str, held: Predictions, measured: Measured, spec_s: Floats) -> HeldOut:
-    off = numpy.abs(errors(held.predicted_s, measured.latency_s))
-    spec = numpy.abs(errors(spec_s, measured.latency_s))
+    latency_s = measured.latency_s[: spec_s.size]
+    off, spec = numpy.abs(errors(held.predicted_s, latency_s)), numpy.abs(errors(spec_s, latency_s))
     return HeldOut(method, off.size, float(off.mean()), float(numpy.median(off)), float(spec.mean()))
 
 

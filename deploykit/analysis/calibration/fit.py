@@ -89,7 +89,7 @@ def _evaluate(
     logs: Floats, table: LayerColumns, target: Floats, prior: Prior, resident_bytes: float
 ) -> _State:
     times = layer_times(table, unpack(logs, resident_bytes), peak_ops_per_s=prior.peak_ops_per_s)
-    fixed_s = float(numpy.exp(logs[-1]))
+    fixed_s = float(numpy.exp(logs[-1])) * table.fixed
     totals = table.sums(times.total_s) + fixed_s
     errors = numpy.log(totals) - target
     slopes = numpy.zeros((table.networks, logs.size))

@@ -42,7 +42,10 @@ def by_family(families: Sequence[str]) -> tuple[tuple[int, ...], ...]:
 def predict_held_out(
     table: LayerColumns, latency_s: Floats, prior: Prior, splits: Sequence[Sequence[int]]
 ) -> Predictions:
-    """Predict each fold from a fit to all others; whatever the fit chooses, it chooses inside of them."""
+    """Predict each fold from a fit to all others; whatever the fit chooses, it chooses inside of them.
+
+    Networks in no fold (layers that were measured alone) are seen by every fit and not predicted.
+    """
     predicted, outside = numpy.zeros(table.networks), numpy.zeros(table.networks)
     for fold in splits:
         rest = [index for index in range(table.networks) if index not in set(fold)]
@@ -50,7 +53,7 @@ def predict_held_out(
         rates = fit_rates(seen, latency_s[rest], prior).rates
         known = layer_times(seen, rates, peak_ops_per_s=prior.peak_ops_per_s)
         asked = layer_times(unseen, rates, peak_ops_per_s=prior.peak_ops_per_s)
-        predicted[list(fold)] = unseen.sums(asked.total_s) + rates.network_overhead_s
+        predicted[list(fold)] = unseen.sums(asked.total_s) + rates.network_overhead_s * unseen.fixed
         most = kind_shares(seen, known).max(axis=0)
         outside[list(fold)] = outside_share(kind_shares(unseen, asked), most)
     return Predictions(predicted, outside)

@@ -9,6 +9,7 @@ import numpy
 
 from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.calibration.chip_fit import ChipFit, Measured, fit_chip
+from deploykit.analysis.calibration.layer_measurements import MeasuredLayer
 from deploykit.analysis.calibration.measurements import Measurement
 from deploykit.analysis.calibration.prior import Prior, prior_for
 from deploykit.analysis.time_model import layer_columns, spec_times
@@ -44,10 +45,12 @@ def fit_profile(
     *,
     source: str,
     engine: str | None = None,
+    alone: Sequence[MeasuredLayer] = (),
 ) -> tuple[SchemeFit, ...]:
     """Fit the engine that networks are meant for, or another one, at each precision that was measured.
 
     `layers` are those of the measured networks, in their order; `source` says what the measurements are.
+    `alone` are layers that a profiler measured, at the precision of the first row; every fit sees them.
 
     Raises:
         InputError: unknown engines and schemes, latencies in another unit, too few networks.
@@ -62,7 +65,12 @@ def fit_profile(
         for scheme in schemes
     }
     rooms = {
-        scheme: measured_networks([measurements[i] for i in group], [layers[i] for i in group], scheme)
+        scheme: measured_networks(
+            [measurements[i] for i in group],
+            [layers[i] for i in group],
+            scheme,
+            alone=alone if scheme == measurements[0].precision else (),
+        )
         for scheme, group in groups.items()
     }
     for scheme, group in groups.items():
@@ -78,7 +86,8 @@ def _fit(
 ) -> SchemeFit:
     prior = prior_of(profile, engine, scheme)
     fit = fit_chip(measured, prior, spec_bandwidth=spec_bandwidth(profile))
-    said = f"{source}: {len(measured.names)} networks"
+    alone = measured.latency_s.size - len(measured.names)
+    said = f"{source}: {len(measured.names)} networks" + (f", {alone} layers" if alone else "")
     return SchemeFit(
         Calibration(engine.name, scheme, said, prior.peak_ops_per_s, fit.rates, fit.spread, fit.held_out), fit
     )
@@ -100,16 +109,25 @@ def prior_of(profile: ChipProfile, engine: EngineProfile, scheme: str) -> Prior:
 
 
 def measured_networks(
-    measurements: Sequence[Measurement], layers: Sequence[tuple[LayerRow, ...]], scheme: str
+    measurements: Sequence[Measurement],
+    layers: Sequence[tuple[LayerRow, ...]],
+    scheme: str,
+    *,
+    alone: Sequence[MeasuredLayer] = (),
 ) -> Measured:
-    """Put networks that were measured at a scheme together."""
+    """Put networks that were measured at a scheme together, layers measured alone behind them."""
     bits = ROLE_BITS[scheme]
-    columns = layer_columns(layers, weight_bits=bits["weight"], activation_bits=bits["activation"])
+    columns = layer_columns(
+        [*layers, *((layer.row,) for layer in alone)],
+        weight_bits=bits["weight"],
+        activation_bits=bits["activation"],
+        alone=len(alone),
+    )
     return Measured(
         tuple(row.name for row in measurements),
         tuple(row.family for row in measurements),
         columns,
-        numpy.array([row.latency_s for row in measurements]),
+        numpy.array([item.latency_s for item in (*measurements, *alone)]),
     )
 
 
@@ -145,7 +163,8 @@ def _unit_faults(measurements: Sequence[Measurement], measured: Measured, prior:
     spec_s = spec_times(
         measured.columns, peak_ops_per_s=prior.peak_ops_per_s, bandwidth_bytes_per_s=numpy.inf
     )
-    ratios = measured.latency_s / spec_s
+    count = len(measurements)
+    ratios = measured.latency_s[:count] / spec_s[:count]
     middle = float(numpy.median(ratios))
     if not FASTEST <= middle <= SLOWEST:
         place = measurements[0].place.rsplit(":", 1)[0]

@@ -8,6 +8,7 @@ import onnx
 import onnx.parser
 import pytest
 
+from deploykit.analysis.calibration.layer_measurements import MeasuredLayer
 from deploykit.analysis.calibration.measurements import Measurement, read_measurements
 from deploykit.artifacts.layer_table import LayerRow, NetworkTable
 from deploykit.core.errors import InputError
@@ -131,6 +132,17 @@ def test_too_few_networks_and_no_peak_are_told_at_once(chip: ChipProfile) -> Non
         "the profile has no peak of npu at float16",
         "1 networks at float16 are too few",
     ]
+
+
+def test_layers_measured_alone_tell_kinds_that_the_networks_lack(chip: ChipProfile) -> None:
+    alone = [
+        MeasuredLayer(LayerRow("softmax", 0, 0, size, 0, size), 2 * size / 2e9) for size in (10**6, 2 * 10**6)
+    ]
+    (result,) = fit_profile(chip, board(), layers(), source="board.csv", alone=alone)
+    assert result.calibration.source == "board.csv: 6 networks, 2 layers"
+    assert result.calibration.rates.vector_bytes_per_s["special"] == pytest.approx(2e9, rel=0.15)
+    assert result.calibration.spread.seen_share["softmax"] == pytest.approx(1.0)
+    assert len(result.fit.networks) == 6
 
 
 def test_networks_come_from_onnx_files_too(tmp_path: Path) -> None:
