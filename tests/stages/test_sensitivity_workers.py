@@ -1,4 +1,4 @@
-"""The same tasks on a dask cluster, one worker of which dies."""
+"""Tasks in processes of this machine, and on a dask cluster, one worker of which dies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from deploykit.stages.sensitivity.workers import run_all
 
-distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+
+def test_processes_of_this_machine_run_all_tasks() -> None:
+    assert sorted(run_all(abs, [-3, 1, -2], workers=2)) == [1, 2, 3]
 
 
 def square_or_die(task: tuple[int, str]) -> int:
@@ -25,6 +27,7 @@ def square_or_die(task: tuple[int, str]) -> int:
 
 @pytest.mark.filterwarnings("ignore")  # dask warns of the worker that is lost, which is the point
 def test_a_task_whose_worker_dies_is_run_again(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
     mark = str(tmp_path / "died")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
