@@ -127,7 +127,7 @@ def measured_networks(
         tuple(row.name for row in measurements),
         tuple(row.family for row in measurements),
         columns,
-        numpy.array([item.latency_s for item in (*measurements, *alone)]),
+        numpy.array([*(row.latency_s for row in measurements), *(layer.latency_s for layer in alone)]),
     )
 
 
