@@ -23,13 +23,14 @@ COMMANDS: dict[str, str] = {
     "init": "Write a pipeline for a model of your own.",
     "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",
     "plan": "Say which steps a run would do, and why.",
+    "plan-files": "Write the precision plan in a vendor's format: RKNN, tpu-mlir, TensorRT, Horizon, AIMET.",
     "profile": "Show the chip profiles, or calibrate one on networks that you measured.",
     "report": "Write the HTML page of a pipeline's newest results.",
     "run": "Run a pipeline; steps that are unchanged come from the cache.",
     "runs": "List past runs, or put two of them side by side.",
     "schema": "Print the JSON Schema of the pipeline YAML, for editors.",
 }
-"""Each command's line of help; its code is `command` in `deploykit/cli/NAME.py`."""
+"""Each command's line of help; its code is `command` in `deploykit/cli/NAME.py` (with `_` for `-`)."""
 
 
 class LazyGroup(click.Group):
@@ -47,7 +48,7 @@ class LazyGroup(click.Group):
             return stage_command(cmd_name)
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(f"deploykit.cli.{cmd_name}").command
+        found: click.Command = importlib.import_module(f"deploykit.cli.{cmd_name.replace('-', '_')}").command
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
