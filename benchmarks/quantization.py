@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=504)
     parser.add_argument("--calibration", type=int, default=48)
     parser.add_argument("--schemes", nargs="*", default=["w8a8", "w8a16", "w4a16", "w4a8"])
+    parser.add_argument("--ranges", default=QuantizeParams.calibration, help="how ranges are chosen")
     parser.add_argument("--without", nargs="*", default=[], choices=sorted(OFF))
     parser.add_argument("--no-peer", action="store_true", help="leave onnxruntime's own quantization out")
     options = parser.parse_args()
@@ -123,7 +124,7 @@ def main() -> None:
         for scheme in options.schemes:
             for without in ("", *options.without):
                 label = f"{scheme} without {without}" if without else scheme
-                params = QuantizeParams(**OFF.get(without, {}))
+                params = QuantizeParams(calibration=options.ranges, **OFF.get(without, {}))
                 rows[label] = ours(task, network, scheme, params, calibration, measured, exact, workspace)
                 show(label, rows[label])
         if not options.no_peer:
@@ -131,7 +132,7 @@ def main() -> None:
             rows[label] = peer(task, network, calibration, measured, exact, workspace, Path(folder))
             show(label, rows[label])
     found = {label: dataclasses.asdict(row) for label, row in rows.items()}
-    print(json.dumps({"lines": options.lines, "calibration": options.calibration, "recogniser": found}))
+    print(json.dumps({"lines": options.lines, "ranges": options.ranges, "recogniser": found}))
 
 
 def ocr_task() -> OcrTask:

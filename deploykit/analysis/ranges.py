@@ -19,6 +19,13 @@ MOMENTUM = 0.9
 """What a moving average keeps of the frames before."""
 
 
+MASKED = -1e9
+"""Values from here down say "not this one" to a Softmax; their size means nothing."""
+
+SUPPRESSED = 16.0
+"""How far below the largest value they have to stay: there a Softmax gives e^-16, less than a 16-bit step."""
+
+
 class NonFinite(ValueError):
     """Values hold NaN or infinity."""
 
@@ -36,6 +43,7 @@ class RangeObserver:
         self.high = -numpy.inf
         self.count = 0
         self.average = (0.0, 0.0)
+        self.masked = False
         self._counts = numpy.zeros(BINS, numpy.int64) if histogram else None
         self._limit = 0.0
 
@@ -46,6 +54,10 @@ class RangeObserver:
         low, high = float(values.min()), float(values.max())
         if not (numpy.isfinite(low) and numpy.isfinite(high)):
             raise NonFinite
+        if low <= MASKED:
+            self.masked = True
+            values = values[values > MASKED]
+            low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         self.low, self.high = min(self.low, low), max(self.high, high)
         keep = MOMENTUM if self.count else 0.0
         self.average = (
@@ -58,7 +70,11 @@ class RangeObserver:
             self._counts += self._histogram(values, self._limit)
 
     def range(self, method: Method, percent: float) -> tuple[float, float]:
-        """Give the range that a method chooses; never wider than what was seen."""
+        """Give the range that a method chooses; never wider than what was seen, but for masked values."""
+        low, high = self._chosen(method, percent)
+        return (min(low, high - SUPPRESSED), high) if self.masked else (low, high)
+
+    def _chosen(self, method: Method, percent: float) -> tuple[float, float]:
         if method == "percentile":
             return self.percentile(percent)
         if method == "moving_average":

@@ -68,3 +68,12 @@ def test_the_memory_does_not_grow_with_the_frames() -> None:
 def test_nan_and_infinity_are_refused(bad: float) -> None:
     with pytest.raises(NonFinite):
         observe(numpy.array([1.0, bad]))
+
+
+def test_masked_values_do_not_stretch_a_range_but_stay_far_below() -> None:
+    observer = RangeObserver()
+    observer.update(numpy.array([1.0, -2.0, -3.4e38, 3.0], numpy.float32))
+    assert observer.range("minmax", 100) == (-13.0, 3.0)  # 16 below the largest
+    only = RangeObserver(histogram=False)
+    only.update(numpy.array([0.0, -3.4e38], numpy.float32))
+    assert only.range("minmax", 100) == (-16.0, 0.0)

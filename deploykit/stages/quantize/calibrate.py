@@ -64,7 +64,7 @@ def calibrate(
         )
     seen = {name: observer for name, observer in observers.items() if observer.count}
     ranges = (
-        TensorRange(name, *observer.range(methods[name], percent), observer.low, observer.high)
+        TensorRange(name, *observer.range(methods[name], percent), *observer.range("minmax", 100))
         for name, observer in seen.items()
     )
     return Calibration(partition.network, frames, f"{len(names)} clips", tuple(ranges))

@@ -216,3 +216,25 @@ def test_a_corrected_bias_restores_the_mean_of_each_channel(bench: Bench) -> Non
         means[corrected] = float(numpy.abs(numpy.mean(gaps, axis=0)).max())
     assert means[False] > 0.1
     assert means[True] < 0.02
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w8a16"])
+def test_a_mask_of_the_lowest_float_keeps_the_logits_and_masks(bench: Bench, scheme: Scheme) -> None:
+    text = """g (float[1,4,8] x, float[1,1,4] open) => (float[1,4,4] y)
+    <float one = {1.0}, float lowest = {-3.4e38}>
+    {
+        q = MatMul (x, w)
+        t = Transpose <perm = [0, 2, 1]> (x)
+        s = MatMul (q, t)
+        closed = Sub (one, open)
+        mask = Mul (closed, lowest)
+        logits = Add (s, mask)
+        y = Softmax <axis = 2> (logits)
+    }"""
+    net = bench.whole(bench.model(text, w=noise(8, 8, scale=0.3)))
+    mask = numpy.array([[[1, 1, 0, 1]]], numpy.float32)
+    clip = Clip("clip", tuple({"x": noise(1, 4, 8, seed=at), "open": mask} for at in range(12)))
+    result = quantized(bench, net, plan_of(net, scheme), clip)
+    network = ReferenceNetwork(result, bench.workspace, exact=True)
+    assert max(float(network(frame)["y"][..., 2].max()) for frame in clip.frames) < 0.003
+    assert sqnr_db(bench, net, result, clip) > (22 if scheme == "w8a8" else 35)
