@@ -164,7 +164,7 @@ def look(
         "state_not_reset": boards[0].run(clips, state=_carried),
         "state_never_updated": boards[0].run(clips, state=_zero),
     }
-    for label, board in zip(("float", "int8"), boards, strict=False):
+    for label, board in zip(("float", "quantized"), boards, strict=False):
         clean = reference if board is boards[0] else board.run(clips)
         for planted in (Case("clean", clean), *_dumped(clean, starts, rng), *_run(board, clips, rng)):
             for view, names, runs in (

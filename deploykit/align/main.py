@@ -83,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
             metavar="DUMP",
             help=f"the reference, run {text}: to tell faults",
         )
+    made.add_argument(
+        "--between",
+        action="append",
+        default=[],
+        metavar="LABEL=DUMP",
+        help="a dump on the way from REFERENCE to BOARD (quantized, simulator), in order: which step broke",
+    )
     made.add_argument("--exact", action="store_true", help="all sums in float64")
     made.add_argument(
         "--details", action="store_true", help="quantiles, steps, top-k, channels and batch items too"

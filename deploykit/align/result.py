@@ -56,7 +56,8 @@ class TensorDiff:
 @dataclass(frozen=True)
 class Diff:
     """Two dumps side by side. `order_known`: tensors stand in computing order. `over_time` are the faults
-    that only several frames show (`clips.finding`)."""
+    that only several frames show (`clips.finding`), `steps` the errors from dump to dump where there are more
+    than two (`chain.Step`)."""
 
     reference: str
     board: str
@@ -67,6 +68,8 @@ class Diff:
     divergence_reason: str = ""
     notes: tuple[str, ...] = ()
     over_time: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[Mapping[str, Any], ...] = ()
+    broken_step: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -25,7 +25,7 @@ def text_of(diff: Diff) -> str:
     ]
     for item in compared:
         lines += _failure(item)
-    lines += _over_time(diff)
+    lines += [*_over_time(diff), *_steps(diff)]
     others = [item for item in diff.tensors if item.incomplete]
     if others:
         lines += ["", "not compared"]
@@ -128,6 +128,23 @@ def _over_time(diff: Diff) -> Iterator[str]:
         yield from _wrapped(
             f"    {item['tensor']}{also}: {item['kind']}: {item['explanation']}{sure}", "        "
         )
+
+
+def _steps(diff: Diff) -> Iterator[str]:
+    """Show each step from dump to dump, and the one that broke."""
+    if not diff.steps:
+        return
+    yield ""
+    head = f"{'step':<{NAME}} {'median L2':>11} {'worst L2':>11}"
+    yield f"{head} {'failed':>8} {'jump here':>10} {'tensors':>7}"
+    for step in diff.steps:
+        name = _short(f"{step['before']} -> {step['after']}")
+        failed, jumps = len(step["failed"]), len(step["jumps"])
+        yield (
+            f"{name:<{NAME}} {_number(step['median']):>11} {_number(step['worst']):>11} "
+            f"{failed:>8} {jumps:>10} {len(step['errors']):>7}"
+        )
+    yield from _wrapped(f"the step that broke: {diff.broken_step}", "    ")
 
 
 def _place(index: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from deploykit.align.chain import as_values, broken_step, parse_between, steps_of
 from deploykit.align.clips.look import look_over_time
 from deploykit.align.compare import Options, compare, open_pair
 from deploykit.align.details import MEASURES
@@ -53,6 +54,11 @@ def compare_and_judge(
     if given.order is not None:
         reference = replace(reference, order=_order(given.order, reference))
     diff = judge(compare(reference, board, options=options), tolerances)
+    if given.between:
+        between = [(label, read_dump(Path(path))) for label, path in parse_between(given.between)]
+        dumps = [("reference", reference), *between, ("board", board)]
+        steps = steps_of(dumps, tolerances, options=options)
+        diff = replace(diff, steps=as_values(steps), broken_step=broken_step(steps))
     if diff.exit_code == 1 and not given.no_diagnosis:
         from deploykit.align.causes import with_causes  # only where something fails
 
