@@ -133,7 +133,7 @@ def broken_step(steps: Sequence[Step]) -> str:
     first = (*(name for name in worst.jumps if name in worst.failed), *worst.failed)[0]
     elsewhere = max((step.errors.get(first, 0.0) for step in steps if step is not worst), default=0.0)
     text = (
-        f"{worst.name}: {len(worst.failed)} of {len(worst.errors)} tensors miss their limits there, the first "
+        f"{worst.name}: {len(worst.failed)} of {len(worst.errors)} tensors miss their limits, the first "
         f"is {first} (relative error {worst.errors[first]:.3g}, {elsewhere:.3g} at most in the other steps)"
     )
     others = [step.name for step in failing if step is not worst]

@@ -46,7 +46,7 @@ def test_the_largest_step_is_named_with_its_first_tensor(lab: Lab) -> None:
     assert [first["median"], second["median"], third["median"]] == pytest.approx([0.03, 0.001, 0.5], rel=1e-3)
     assert (third["failed"], third["jumps"], first["failed"]) == (["b", "c"], ["b", "c"], [])
     text = lab.diff(*chain(lab)).out
-    assert "the step that broke: sim -> board: 2 of 3 tensors miss their limits there, the first is b" in text
+    assert "the step that broke: sim -> board: 2 of 3 tensors miss their limits, the first is b" in text
 
 
 def test_no_step_breaks_where_all_pass(lab: Lab) -> None:
