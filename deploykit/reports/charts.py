@@ -15,10 +15,13 @@ from deploykit.reports.views.nouns import (
     DumpsView,
     NetworkView,
     NodeRow,
+    PlanPoint,
     RoofLine,
     RunView,
     ScheduleView,
+    SensitivityView,
     TensorRow,
+    TradeoffView,
 )
 
 Columns: TypeAlias = dict[str, Any]
@@ -49,6 +52,8 @@ def network_charts(network: NetworkView) -> Columns:
         "memory": [arena_chart(arena) for arena in network.memory.arenas] if network.memory else [],
         "depth": depth_chart(network.dumps, segments) if network.dumps else None,
         "frames": frames_chart(network.dumps) if network.dumps else [],
+        "sensitivity": sensitivity_chart(network.sensitivity) if network.sensitivity else None,
+        "tradeoff": tradeoff_chart(network.tradeoff) if network.tradeoff else None,
         "maps": [
             {
                 "rows": picture.rows,
@@ -144,6 +149,46 @@ def frames_chart(dumps: DumpsView) -> list[Columns]:
         {"label": label(curve.tensor, 44), "y": [compact(value) for value in curve.sqnr_db]}
         for curve in dumps.frames
     ]
+
+
+def sensitivity_chart(view: SensitivityView) -> Columns:
+    """Give one point a layer and scheme."""
+    return {
+        "label": [label(row.layer, AXIS_LABEL_WIDTH) for row in view.rows],
+        "unit": view.unit,
+        "schemes": [
+            {
+                "name": scheme,
+                "level": [compact(dict(row.levels).get(scheme)) for row in view.rows],
+                "whole": compact(dict(view.whole).get(scheme)),
+            }
+            for scheme in view.schemes
+        ],
+    }
+
+
+def tradeoff_chart(view: TradeoffView) -> Columns:
+    """Give the front's plans by cost and error; an error of 0 has no place on a logarithmic axis."""
+    return {
+        "cost": [compact(point.cost) for point in view.front],
+        "error": [compact(point.error or None) for point in view.front],
+        "text": [_plan_text(point) for point in view.front],
+        "chosen": {
+            "cost": compact(view.chosen.cost),
+            "error": compact(view.chosen.error or None),
+            "text": _plan_text(view.chosen),
+        },
+        "measured": compact(view.measured_error or None),
+        "by_size": view.by_size,
+    }
+
+
+def _plan_text(point: PlanPoint) -> str:
+    counts = ", ".join(f"{scheme} {count}" for scheme, count in point.schemes)
+    return (
+        f"<b>{units.duration(point.time_s)}, weights {units.size(point.weight_bytes)}</b>"
+        f"<br>error {units.measure(point.error)}<br>layers: {counts}"
+    )
 
 
 def schedule_chart(schedule: ScheduleView, order: list[str]) -> Columns:

@@ -13,9 +13,10 @@ from deploykit.artifacts.evaluation import Evaluation, MetricResult
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
 from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan, StateBuffers
 from deploykit.artifacts.model import Equality, Model, Partition, Segment, StatePair
-from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme
+from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme, Tradeoff, TradeoffPoint
 from deploykit.artifacts.results import NetworkResults, RunResults, StepLine
 from deploykit.artifacts.schedule import EngineUse, NetworkTiming, Schedule, ScheduledRun
+from deploykit.artifacts.sensitivity import LayerSensitivity, SchemeError, Sensitivity
 from deploykit.core.bounds import SolveBound
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
 from deploykit.reports.views import RunView, run_view
@@ -142,7 +143,37 @@ def _plan(network: str, specs: list[Spec]) -> PrecisionPlan:
             return "float32", "runs on the cpu, which has no integer scheme"
         return "w8a8", "default of the pipeline"
 
-    return PrecisionPlan(network, tuple(NodePrecision(spec[0], *scheme(spec)) for spec in specs), ())
+    nodes = tuple(NodePrecision(spec[0], *scheme(spec)) for spec in specs)
+    return PrecisionPlan(network, nodes, (), tradeoff=_tradeoff(specs))
+
+
+def _tradeoff(specs: list[Spec]) -> Tradeoff:
+    """Sixteen plans between all 4-bit and all 8-bit weights: slower and better, the eighth chosen."""
+    layers = tuple(spec[0] for spec in specs if spec[1] == "Conv")
+    front = tuple(
+        TradeoffPoint(
+            1e-3 * (1 + step / 16),
+            500_000 + 30_000 * step,
+            0.02 * 0.75**step,
+            tuple("w8a8" if index * 16 < step * len(layers) else "w4a8" for index in range(len(layers))),
+        )
+        for step in range(17)
+    )
+    return Tradeoff("time", "optimal", 1.5e-3, 1.5e-3, layers, front[8], front, True, 0.0035)
+
+
+def _sensitivity(network: str, specs: list[Spec]) -> Sensitivity:
+    """Every convolution: 8-bit weights harm by a thousandth of its place, 4-bit weights ten times as much."""
+    layers = tuple(
+        LayerSensitivity(
+            spec[0],
+            (spec[0],),
+            (SchemeError("w8a8", 1e-3 / (1 + place)), SchemeError("w4a8", 1e-2 / (1 + place))),
+        )
+        for place, spec in enumerate(spec for spec in specs if spec[1] == "Conv")
+    )
+    whole = (SchemeError("w8a8", 4e-3), SchemeError("w4a8", 5e-2))
+    return Sensitivity(network, "measured", "noise", 12, layers, whole, ("boxes",))
 
 
 def _comparison(network: str, specs: list[Spec]) -> Comparison:
@@ -328,6 +359,7 @@ def _network(network: str, specs: list[Spec], seed_equal: bool) -> NetworkResult
         partition=_partition(network, specs, cut),
         costs=_costs(network, specs),
         plan=_plan(network, specs),
+        sensitivity=_sensitivity(network, specs),
         quantized=_partition(network, specs, Equality(2, True, 0.0, "")),
         memory=_memory(network, segments),
         comparison=_comparison(network, specs),

@@ -15,12 +15,14 @@ from deploykit.artifacts.evaluation import MetricResult
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan
 from deploykit.artifacts.results import NetworkResults, RunResults
 from deploykit.artifacts.schedule import EngineUse, NetworkTiming, Schedule, ScheduledRun
+from deploykit.artifacts.sensitivity import LayerSensitivity, SchemeError, Sensitivity
 from deploykit.core.bounds import SolveBound
 from deploykit.core.codec import decode, encode
 from deploykit.core.profile import ChipProfile, DramProfile, EngineProfile, OnChipProfile, Quantity
 from deploykit.reports.text import run_json
 from deploykit.reports.views import RunView, run_view
 from deploykit.reports.views.dumps import index_in_words
+from deploykit.reports.views.precision import sensitivity_view
 from deploykit.reports.views.tasks import verdict
 
 CHIP = ChipProfile(
@@ -241,3 +243,36 @@ def test_the_json_form_is_plain_json(view: RunView) -> None:
 def test_results_and_views_round_trip(results: RunResults, view: RunView) -> None:
     assert encode(decode(RunResults, encode(results), "results")) == encode(results)
     assert decode(RunView, encode(view), "view") == view
+
+
+def test_sensitivity_shows_the_layers_that_harm_most_in_the_networks_order(view: RunView) -> None:
+    found = view.networks[0].sensitivity
+    assert found is not None
+    assert (found.unit, found.schemes, found.frames) == ("dB", ("w8a8", "w4a8"), 12)
+    stem = dict(found.rows[0].levels)
+    assert stem == pytest.approx({"w8a8": 30.0, "w4a8": 20.0})  # 1e-3 and 1e-2 of the outputs' power
+    levels = [dict(row.levels)["w4a8"] or 0.0 for row in found.rows]
+    assert levels == sorted(levels)
+    assert dict(found.whole)["w4a8"] == pytest.approx(13.01, abs=0.01)
+
+
+def test_restored_layers_are_worst_where_least_is_left() -> None:
+    layers = tuple(
+        LayerSensitivity(f"n{index}", (f"n{index}",), (SchemeError("w8a8", 1e-3 * (1 + index)),))
+        for index in range(50)
+    )
+    found = sensitivity_view(Sensitivity("n", "restored", "noise", 1, layers, ()))
+    assert found is not None
+    assert [row.layer for row in found.rows] == [f"n{index}" for index in range(40)]
+    assert found.hidden == 10
+
+
+def test_a_tradeoff_counts_the_layers_of_each_plan(view: RunView) -> None:
+    found = view.networks[0].tradeoff
+    assert found is not None
+    assert found.gap_share == 0
+    assert found.chosen.cost == found.chosen.time_s == 1.5e-3
+    assert sum(count for _, count in found.chosen.schemes) == len(
+        [row for row in view.networks[0].nodes if row.op == "Conv"]
+    )
+    assert found.front[0].schemes == (("w4a8", sum(count for _, count in found.chosen.schemes)),)

@@ -108,6 +108,43 @@
       { legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", font: { size: 11 } } }), config);
   }
 
+  function sensitivity(element, data) {
+    element.style.height = 90 + 19 * data.label.length + "px";
+    const rows = data.label.map((_, index) => index);
+    const traces = data.schemes.map((scheme, index) => ({
+      type: "scatter", mode: "markers", name: scheme.name, x: scheme.level, y: rows, marker: { size: 9, color: series(index) },
+      text: data.label, hovertemplate: "<b>%{text}</b><br>" + scheme.name + " %{x:.4g} " + data.unit + "<extra></extra>",
+    }));
+    const shapes = data.schemes.map((scheme, index) => ({ scheme, index })).filter(({ scheme }) => scheme.whole !== null)
+      .map(({ scheme, index }) => ({ type: "line", x0: scheme.whole, x1: scheme.whole, yref: "paper", y0: 0, y1: 1,
+                                     line: { color: series(index), width: 1.25, dash: "dash" } }));
+    const reach = data.unit === "dB" ? {} : { type: "log", exponentformat: "power" };
+    return Plotly.react(element, traces, layout(
+      axis(data.unit === "dB" ? "SQNR of the outputs in dB" : data.unit, Object.assign({ side: "top" }, reach)),
+      axis("", { autorange: "reversed", tickmode: "array", tickvals: rows, ticktext: data.label,
+                 tickfont: { size: 11, family: "ui-monospace, Menlo, Consolas, monospace" } }),
+      { shapes: data.unit === "dB" ? shapes : [], margin: { l: 60, r: 16, t: 44, b: 20 }, legend: { orientation: "h", x: 0, y: 0, yanchor: "top" } },
+    ), config);
+  }
+
+  function tradeoff(element, data) {
+    const points = (x, y, text, more) => Object.assign(
+      { type: "scatter", x: x, y: y, text: text, hovertemplate: "%{text}<extra></extra>" }, more);
+    const traces = [
+      points(data.cost, data.error, data.text, { mode: "lines+markers", name: "no plan beats these in both",
+        line: { color: series(0), shape: "hv", width: 1.25 }, marker: { size: 8 } }),
+      points([data.chosen.cost], [data.chosen.error], [data.chosen.text], { mode: "markers", name: "chosen",
+        marker: { size: 15, symbol: "star", color: colour("bad") } }),
+    ];
+    if (data.measured !== null) {
+      traces.push(points([data.chosen.cost], [data.measured], [data.chosen.text], { mode: "markers", name: "chosen, whole plan measured",
+        marker: { size: 12, symbol: "star-open", color: colour("bad"), line: { width: 1.5 } } }));
+    }
+    const cost = data.by_size ? axis("weights", { tickformat: "~s", ticksuffix: "B" }) : axis("predicted time", { tickformat: "~s", ticksuffix: "s" });
+    return Plotly.react(element, traces, layout(cost, axis("error of the outputs", { type: "log", exponentformat: "power" }),
+      { legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top" } }), config);
+  }
+
   function schedule(element, data, zoomed) {
     const thin = data.first_frames_s !== null && !zoomed; // no room for borders between bars
     element.style.height = 110 + 48 * data.lanes.length + "px";
@@ -167,6 +204,8 @@
       draw(id("roofline"), network.roofline, roofline, network.segments);
       draw(id("hot"), network.hot, hot, network.segments);
       network.memory.forEach((data, place) => draw(id("arena-" + place), data, arena));
+      draw(id("sensitivity"), network.sensitivity, sensitivity);
+      draw(id("tradeoff"), network.tradeoff, tradeoff);
       draw(id("depth"), network.depth, depth, network.segments);
       draw(id("frames"), network.frames.length ? network.frames : null, frames);
       network.maps.forEach((data, place) => draw(id("map-" + place), data, map));

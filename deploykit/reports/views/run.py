@@ -12,6 +12,7 @@ from deploykit.reports.views.dumps import dumps_view
 from deploykit.reports.views.memory import memory_view
 from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunView
 from deploykit.reports.views.numbers import finite
+from deploykit.reports.views.precision import sensitivity_view, tradeoff_view
 from deploykit.reports.views.schedule import rate_verdict, schedule_view
 from deploykit.reports.views.tasks import task_view
 
@@ -70,6 +71,8 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         interval_reasons=interval.reasons if interval else (),
         advice=result.advice,
         headrooms=result.headrooms,
+        sensitivity=sensitivity_view(result.sensitivity),
+        tradeoff=tradeoff_view(result.plan.tradeoff if result.plan else None),
     )
 
 
