@@ -68,7 +68,8 @@ class Figures:
 
     cer: float
     lines: float
-    sqnr_db: float
+    sqnr_db: float | None
+    """None where nothing differs."""
     size_bytes: int
     cpu_s: float
     four_bit_share: float
@@ -267,7 +268,7 @@ def figures(
     return Figures(
         cer=100 * edits / sum(map(len, truth)),
         lines=100 * sum(map(str.__eq__, truth, texts)) / len(truth),
-        sqnr_db=10 * math.log10(signal / max(error, 1e-30)),
+        sqnr_db=10 * math.log10(signal / error) if error else None,
         size_bytes=size,
         cpu_s=cpu_s,
         four_bit_share=share,
@@ -281,8 +282,9 @@ def size_of(network: Partition) -> int:
 
 def show(label: str, row: Figures) -> None:
     """Print one row."""
+    ratio = "     -" if row.sqnr_db is None else f"{row.sqnr_db:6.1f}"
     print(
-        f"{label:32} CER {row.cer:6.3f} %  lines {row.lines:6.2f} %  {row.sqnr_db:6.1f} dB  "
+        f"{label:32} CER {row.cer:6.3f} %  lines {row.lines:6.2f} %  {ratio} dB  "
         f"{row.size_bytes / 1e6:6.2f} MB  {row.four_bit_share:4.0%} in 4 bits  {row.cpu_s:5.0f} CPU s",
         flush=True,
     )
