@@ -8,7 +8,7 @@ from dataclasses import replace
 from deploykit.align import element_types
 from deploykit.align.contract import Contract, as_yaml
 from deploykit.align.diagnosis.geometries import fitted_tail
-from deploykit.align.diagnosis.reading import Order, Reading
+from deploykit.align.diagnosis.reading import Order, Reading, missing_bytes
 from deploykit.align.diagnosis.result import Cause, Repair
 from deploykit.align.diagnosis.value_fits import ValueFit
 
@@ -18,14 +18,13 @@ def causes_of(
 ) -> tuple[tuple[Cause, ...], Repair]:
     """Give the causes, those that concern bytes first, and the repair that they stand for."""
     contract = reading.contract
-    tail = fitted_tail(contract, size)
-    contract = replace(contract, tail_bytes=tail)
+    contract = replace(contract, tail_bytes=fitted_tail(contract, size))
     rest = fit
     if element_types.is_integer(contract.dtype) and contract.dtype != declared.dtype:
         contract, rest = _with_scale(contract, fit)
     reading = replace(reading, contract=contract)
     causes = [
-        *_byte_causes(declared, contract, reading.transpose),
+        *_byte_causes(declared, contract, reading.transpose, size),
         *_order_causes(reading, letterbox),
         *_value_causes(declared, rest),
     ]
@@ -48,7 +47,9 @@ def _with_scale(contract: Contract, fit: ValueFit) -> tuple[Contract, ValueFit]:
     return replace(contract, scale=(scale,), zero_point=(round(zero),)), ValueFit("identity", fit.loss, 0.0)
 
 
-def _byte_causes(declared: Contract, found: Contract, transpose: tuple[int, ...]) -> Iterator[Cause]:
+def _byte_causes(
+    declared: Contract, found: Contract, transpose: tuple[int, ...], size: int
+) -> Iterator[Cause]:
     if found.dtype != declared.dtype or found.scale != declared.scale:
         lines = _lines(found, "dtype", "scale", "zero_point")
         yield Cause("dtype", f"stored as {found.dtype}, read as {declared.dtype}", lines)
@@ -90,6 +91,9 @@ def _byte_causes(declared: Contract, found: Contract, transpose: tuple[int, ...]
         begin = list(found.crop or (0,) * len(found.shape))
         words = f"{list(found.full_shape)} is stored, the tensor begins at {begin}"
         yield Cause("crop", words, _lines(found, "stored_shape", "crop"))
+    missing = missing_bytes(found, size)
+    if missing > 0:
+        yield Cause("truncated", f"the dump ends {missing} bytes too early; the rest agrees")
     if found.tail_bytes != declared.tail_bytes:
         yield Cause(
             "tail", f"{found.tail_bytes} bytes behind the tensor", (f"tail_bytes: {found.tail_bytes}",)

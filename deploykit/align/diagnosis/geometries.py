@@ -26,6 +26,9 @@ ALIGNMENTS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 4096)
 """Bytes to which boards round rows and channels."""
 
 BLOCKS = (2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 128)
+MOST_BLOCKS = 40
+"""Of the blocks that make exactly the dump's size, so many of the smallest are tried."""
+
 TILES = ((2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (4, 8), (8, 4), (4, 16), (16, 4), (8, 16), (16, 8))
 LEAST_SHARE = 0.5
 """A dump may be cut off, down to this share of the tensor."""
@@ -122,11 +125,10 @@ def _plain_orders(space: _Space) -> Iterator[tuple[Contract, tuple[int, ...], fl
 def _blocked(space: _Space) -> Iterator[tuple[Contract, float]]:
     plain = space.plain
     channels = plain.shape[plain.channel_axis] if 0 <= plain.channel_axis < len(plain.shape) else 1
-    per_channel = space.size // max(1, space.width * math.prod(plain.shape) // max(1, channels))
-    blocks = sorted({*BLOCKS, per_channel} - {0, 1})
-    for block in blocks:
-        if block > 4 * max(4, channels) and block != per_channel:
-            continue
+    stored = space.size * channels // max(1, space.width * math.prod(plain.shape))
+    exact = {block for block in range(2, max(64, stored) + 1) if -(-channels // block) * block == stored}
+    usual = {block for block in BLOCKS if block <= 4 * max(4, channels)}
+    for block in sorted(usual | set(sorted(exact)[:MOST_BLOCKS])):
         for layout in ("NC1HWC0", "NHWC"):
             changed = _attempt(plain, layout=layout, channel_block=block)
             if changed:

@@ -33,9 +33,10 @@ def draw(reference: Array, channel_axis: int, count: int) -> Sample:
     rank = reference.ndim
     axis = channel_axis if 0 <= channel_axis < rank else 0
     length = reference.shape[axis]
-    chosen = numpy.sort(random.permutation(length)[:CHANNELS]) if length > CHANNELS else numpy.arange(length)
     others = tuple(size for index, size in enumerate(reference.shape) if index != axis)
     total = math.prod(others)
+    most = max(CHANNELS, count // total)
+    chosen = numpy.sort(random.permutation(length)[:most]) if length > most else numpy.arange(length)
     each = max(8, count // len(chosen))
     rows, values = [], []
     for channel in chosen:

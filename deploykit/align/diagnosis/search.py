@@ -46,6 +46,7 @@ TAIL_WEIGHT = 0.5
 
 SMALL, LARGE = 800, 4000
 KEPT = 16
+SIMPLE = 24
 SURE = 3e-3
 """A loss on the small sample at which further element types are not looked at."""
 
@@ -223,20 +224,24 @@ def _first_pass(problem: Problem) -> tuple[list[Reading], list[Reading]]:
         if other and size >= 2 * bare:
             found = [one for one in found if one.weight <= 1 and fitted_tail(one.contract, size) == 0]
         for dtype, endian in _types(declared, width):
-            if scored and min(one.loss for one in scored) < SURE:
+            if any(one.loss < SURE and one.kind == (declared.dtype, declared.endian) for one in scored):
                 break
             typed = dtype == declared.dtype and endian == declared.endian
             usable = [one for one in found if typed or one.weight <= 1.5]
             ways = _flips(problem.reference.shape, declared.channel_axis)
             for flips in ways if typed or (not other or size < 2 * bare) else ways[:1]:
                 scored += _scores(problem, usable, (dtype, endian), flips, sample)
-        simple += [
-            _typed(one, declared, declared.dtype, declared.endian)
-            for one in found
-            if one.weight <= 1 and width == width_of(declared) and fitted_tail(one.contract, size) == 0
-        ][:12]
+        if not other:
+            simple = [_typed(one, declared, declared.dtype, declared.endian) for one in _simple(found, size)]
     scored.sort(key=lambda one: one.score)
     return [one.made(declared) for one in scored[:KEPT]] + simple[:8], simple
+
+
+def _simple(found: list[Reading], size: int) -> list[Reading]:
+    """Give the readings with one fault that leave no byte over, those without blocks first."""
+    whole = [one for one in found if one.weight <= 1 and fitted_tail(one.contract, size) == 0]
+    whole.sort(key=lambda one: bool(one.contract.channel_block or one.contract.tile))
+    return whole[:SIMPLE]
 
 
 def _types(declared: Contract, width: int) -> Iterator[tuple[str, str]]:

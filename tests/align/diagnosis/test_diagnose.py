@@ -150,6 +150,20 @@ def test_float16_overflow_and_saturation(activation: Array) -> None:
     assert kinds(diagnose(activation, encode(stopped, PLAIN), PLAIN)) == ["saturation"]
 
 
+def test_a_dump_that_ends_early(activation: Array) -> None:
+    dump = encode(activation, PLAIN)
+    found = diagnose(activation, dump[: len(dump) - 5000], PLAIN)
+    assert (found.verdict, kinds(found)) == ("named", ["truncated"])
+    assert "5000 bytes" in found.text
+
+
+def test_fixed_point_codes_need_no_second_cause(activation: Array) -> None:
+    stored = replace(PLAIN, dtype="int16", scale=(2.0**-9,))
+    found = diagnose(activation, encode(activation, stored), PLAIN)
+    assert kinds(found) == ["dtype"]
+    assert found.causes[0].fix[0] == "dtype: int16"
+
+
 def test_frames_runs_and_repeats(activation: Array) -> None:
     dump = encode(activation, PLAIN)
     other = activation[:, :, ::-1].copy() + 0.1 * activation
