@@ -3,9 +3,9 @@
 A layer takes the longer of work / rate and off-chip bytes / bandwidth, then what it computes by table, then
 an overhead; a network takes a fixed time on top. Layers with MACs work at `efficiency` of their class x
 peak, the others at the vector rate of their class (bytes read and written a second). Operations by table
-behind MACs (the sigmoid of a SiLU) read and write an element each, at the rate of such layers. As much of
-a layer's inputs and outputs as `resident_bytes` holds stays on the chip; where neither they nor the weights
-fit, the cheaper of the two is read again for every tile of the other.
+behind MACs (the sigmoid of a SiLU) read and write an element each, at the rate of such layers. Activations
+stay on the chip where a layer's inputs and outputs together fit `resident_bytes`; where neither they nor the
+weights fit, the cheaper of the two is read again for every tile of the other.
 
 "The longer of" is the norm (a^4 + b^4)^(1/4): near the ridge computing and copying hide each other in
 part only.
@@ -147,7 +147,7 @@ def layer_columns(
 def off_chip_bytes(table: LayerColumns, resident_bytes: float) -> Floats:
     """Give the bytes that each layer moves over the memory bus."""
     weights, activations = table.weight_bytes, table.activation_bytes
-    spilled = numpy.maximum(activations - resident_bytes, 0.0)
+    spilled = numpy.where(activations <= resident_bytes, 0.0, activations)
     if resident_bytes <= 0:
         return weights + spilled  # nothing is known of the tiles
     again_weights = weights * (numpy.ceil(activations / resident_bytes) - 1)

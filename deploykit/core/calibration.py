@@ -15,8 +15,8 @@ class Rates:
 
     `efficiency` is the share of the engine's peak that layers of a class reach, `vector_bytes_per_s` the
     bytes that layers without MACs read and write a second, by class: elementwise, pooling and upsampling;
-    softmax, normalisation and activations by table (special); concatenation and transposition (move). As
-    much of a layer's inputs and outputs as `resident_bytes` holds stays on the chip.
+    softmax, normalisation and activations by table (special); concatenation and transposition (move).
+    Activations stay on the chip where a layer's inputs and outputs together fit `resident_bytes`.
     """
 
     efficiency: dict[MacClass, float]

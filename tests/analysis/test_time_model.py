@@ -31,7 +31,7 @@ RATES = Rates(
 
 
 def test_near_the_ridge_both_times_count() -> None:
-    rows = [LayerRow("conv", 500_000, 0, 11_000, 500, 9_500)]  # 2 us of compute, 2 us for 20,000 bytes
+    rows = [LayerRow("conv", 500_000, 0, 10_000, 500, 9_500)]  # 2 us of compute, 2 us for 20,000 bytes
     times = layer_times(layer_columns([rows], weight_bits=8, activation_bits=8), RATES, peak_ops_per_s=PEAK)
     assert times.total_s == pytest.approx([2e-6 * 2**0.25 + 1e-6])
 
@@ -45,11 +45,11 @@ def test_what_is_computed_by_table_comes_on_top() -> None:
 def test_a_layer_takes_the_longer_of_compute_and_memory_and_its_overhead() -> None:
     rows = [
         LayerRow("conv", 500_000, 0, 300, 200, 300),  # 1e6 operations / 0.5e12 = 2 us; 200 bytes: 0.02 us
-        LayerRow("conv", 500, 0, 30_000, 500, 20_000),  # 1000 of 50,500 bytes stay: 4.95 us
+        LayerRow("conv", 500, 0, 30_000, 500, 20_000),  # 50,500 bytes / 10e9 = 5.05 us
         LayerRow("move", 0, 10, 400, 0, 400),  # 800 bytes / 2e9 = 0.4 us
     ]
     times = layer_times(layer_columns([rows], weight_bits=8, activation_bits=8), RATES, peak_ops_per_s=PEAK)
-    assert times.total_s == pytest.approx([3e-6, 5.95e-6, 1.4e-6])
+    assert times.total_s == pytest.approx([3e-6, 6.05e-6, 1.4e-6])
 
 
 def test_a_network_is_the_sum_of_its_layers_and_a_fixed_time() -> None:
@@ -68,9 +68,9 @@ def test_sixteen_bits_move_twice_the_bytes() -> None:
     ("read", "weights", "write", "moved"),
     [
         (500, 4000, 500, 4000),  # inputs and outputs fit: the weights alone move
-        (600, 900, 600, 1100),  # 200 bytes of them don't
-        (1000, 3000, 1000, 7000),  # neither: the weights again for the second tile of activations
-        (3000, 1500, 3000, 12_500),  # neither: the activations again for the second tile of weights
+        (600, 900, 600, 2100),  # they don't, the weights do: each once
+        (1000, 3000, 1000, 8000),  # neither: the weights again for the second tile of activations
+        (3000, 1500, 3000, 13_500),  # neither: the activations again for the second tile of weights
     ],
 )
 def test_what_moves_off_the_chip(read: int, weights: int, write: int, moved: int) -> None:
