@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from deploykit.core.errors import DeploykitError, InputError, input_error
 
 if TYPE_CHECKING:
+    from deploykit.align.network import OpenNetwork
     from deploykit.align.pictures import Picture
     from deploykit.align.result import Diff
 
@@ -90,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="LABEL=DUMP",
         help="a dump on the way from REFERENCE to BOARD (quantized, simulator), in order: which step broke",
     )
+    made.add_argument(
+        "--model", type=Path, metavar="ONNX", help="the reference's network: each layer's own error beside"
+    )
     made.add_argument("--exact", action="store_true", help="all sums in float64")
     made.add_argument(
         "--details", action="store_true", help="quantiles, steps, top-k, channels and batch items too"
@@ -105,12 +109,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None, *, draw: Draw | None = None) -> int:
-    """Run the command and give the exit code; `draw` makes the page, where there is something that can."""
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    draw: Draw | None = None,
+    open_network: OpenNetwork | None = None,
+) -> int:
+    """Run the command and give the exit code; `draw` makes the page and `open_network` reads an ONNX file,
+    where there is something that can."""
     options = parser()
     try:
         given = options.parse_args(arguments)
-        return run(given, draw=draw)
+        return run(given, draw=draw, open_network=open_network)
     except SystemExit as error:  # argparse has said what is wrong
         return error.code if isinstance(error.code, int) else 2
     except DeploykitError as error:
@@ -134,7 +144,9 @@ def main(arguments: Sequence[str] | None = None, *, draw: Draw | None = None) ->
         return 3
 
 
-def run(given: argparse.Namespace, *, draw: Draw | None = None) -> int:
+def run(
+    given: argparse.Namespace, *, draw: Draw | None = None, open_network: OpenNetwork | None = None
+) -> int:
     """Compare or judge, write, print."""
     from deploykit.align.result import from_json, judge, to_json
     from deploykit.align.specs import parse_tolerances
@@ -144,6 +156,8 @@ def run(given: argparse.Namespace, *, draw: Draw | None = None) -> int:
     pictures: tuple[Picture, ...] = ()
     if given.page is not None and draw is None:
         raise input_error("--page", "this build draws no pages", "write -o RESULT, or install deploykit")
+    if given.model is not None and open_network is None:
+        raise input_error("--model", "this build runs no networks", "leave it out, or install deploykit")
     if given.judge is not None:
         if given.reference is not None:
             raise input_error("--judge", "judges a result: give no dumps beside it")
@@ -155,7 +169,8 @@ def run(given: argparse.Namespace, *, draw: Draw | None = None) -> int:
     else:
         from deploykit.align.verdict import compare_and_judge
 
-        diff, pictures = compare_and_judge(given, tolerances)
+        network = open_network(given.model) if given.model is not None and open_network is not None else None
+        diff, pictures = compare_and_judge(given, tolerances, network)
     if given.output is not None:
         _write(given.output, to_json(diff))
     if given.page is not None and draw is not None:

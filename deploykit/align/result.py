@@ -57,7 +57,8 @@ class TensorDiff:
 class Diff:
     """Two dumps side by side. `order_known`: tensors stand in computing order. `over_time` are the faults
     that only several frames show (`clips.finding`), `steps` the errors from dump to dump where there are more
-    than two (`chain.Step`)."""
+    than two (`chain.Step`). Where the network is given, `layers` have each layer's own error, and `around`
+    draws the layers beside the first that is wrong."""
 
     reference: str
     board: str
@@ -70,6 +71,9 @@ class Diff:
     over_time: tuple[Mapping[str, Any], ...] = ()
     steps: tuple[Mapping[str, Any], ...] = ()
     broken_step: str = ""
+    layers: tuple[Mapping[str, Any], ...] = ()
+    layers_verdict: str = ""
+    around: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

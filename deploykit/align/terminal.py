@@ -25,7 +25,7 @@ def text_of(diff: Diff) -> str:
     ]
     for item in compared:
         lines += _failure(item)
-    lines += [*_over_time(diff), *_steps(diff)]
+    lines += [*_over_time(diff), *_steps(diff), *_layers(diff)]
     others = [item for item in diff.tensors if item.incomplete]
     if others:
         lines += ["", "not compared"]
@@ -145,6 +145,26 @@ def _steps(diff: Diff) -> Iterator[str]:
             f"{failed:>8} {jumps:>10} {len(step['errors']):>7}"
         )
     yield from _wrapped(f"the step that broke: {diff.broken_step}", "    ")
+
+
+def _layers(diff: Diff) -> Iterator[str]:
+    """Show two columns: the error that a tensor carries, and its layer's own on the board's inputs."""
+    if not diff.layers:
+        return
+    yield ""
+    yield f"{'relative error':<{NAME}} {'operator':<18} {'accumulated':>11} {'alone':>11} {'fp16':>11}"
+    for layer in diff.layers:
+        name, op = _short(layer["tensor"]), layer["op"][:18]
+        if layer["alone"] is None:
+            yield from _wrapped(
+                f"{name:<{NAME}} {op:<18} {_number(layer['accumulated']):>11} {layer['reason']}"
+            )
+            continue
+        columns = " ".join(f"{_number(layer[key]):>11}" for key in ("accumulated", "alone", "fp16"))
+        yield f"{name:<{NAME}} {op:<18} {columns}" + (" <" if layer["wrong"] else "")
+    yield from _wrapped(f"layer by layer: {diff.layers_verdict}", "    ")
+    for line in diff.around:
+        yield from _wrapped(f"    {line}", "        ")
 
 
 def _place(index: tuple[int, ...]) -> str:

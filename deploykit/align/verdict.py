@@ -13,6 +13,7 @@ from deploykit.align.clips.look import look_over_time
 from deploykit.align.compare import Options, compare, open_pair
 from deploykit.align.details import MEASURES
 from deploykit.align.dump import Dump
+from deploykit.align.network import Network
 from deploykit.align.pictures import Picture, picture_of
 from deploykit.align.readers import read_dump
 from deploykit.align.result import Diff, TensorDiff, judge
@@ -28,7 +29,7 @@ PICTURES = 24
 
 
 def compare_and_judge(
-    given: argparse.Namespace, tolerances: tuple[Tolerance, ...]
+    given: argparse.Namespace, tolerances: tuple[Tolerance, ...], network: Network | None = None
 ) -> tuple[Diff, tuple[Picture, ...]]:
     """Do what the command line says; there are pictures where a page is asked for.
 
@@ -53,7 +54,11 @@ def compare_and_judge(
     reference, board = read_dump(given.reference, given.reference_as), read_dump(given.board, given.board_as)
     if given.order is not None:
         reference = replace(reference, order=_order(given.order, reference))
+    elif network is not None:
+        reference = network.in_order(reference)
     diff = judge(compare(reference, board, options=options), tolerances)
+    if network is not None:
+        diff = network.with_layers(diff, reference, board, options)
     if given.between:
         between = [(label, read_dump(Path(path))) for label, path in parse_between(given.between)]
         dumps = [("reference", reference), *between, ("board", board)]

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploykit.align.network import Network
     from deploykit.align.pictures import Picture
     from deploykit.align.result import Diff
 
@@ -22,7 +25,13 @@ def command(arguments: tuple[str, ...]) -> int:
     """Hand the arguments through: there is one list of options."""
     from deploykit.align.main import main
 
-    return main(arguments, draw=_draw)
+    return main(arguments, draw=_draw, open_network=_open_network)
+
+
+def _open_network(path: Path) -> Network:
+    from deploykit.stages.layer_alone import open_network
+
+    return open_network(path)
 
 
 def _draw(diff: Diff, pictures: Sequence[Picture]) -> str:
