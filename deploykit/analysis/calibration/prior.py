@@ -43,8 +43,8 @@ CAP_WIDTH = 0.1
 """Efficiencies above 1 are held back as if they were measurements of 1 with this spread of the
 logarithm."""
 
-RESIDENT_BYTES = (0.0, 128e3, 256e3, 512e3, 1e6, 2e6, 4e6, 8e6)
-"""On-chip sizes that a fit tries where the profile does not know it; they are effective, not physical."""
+RESIDENT_BYTES = (256e3, 512e3, 1e6, 2e6, 4e6)
+"""On-chip sizes that a fit tries, as edge chips have them; the one it takes is effective, not physical."""
 
 
 @dataclass(frozen=True)
