@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "cache": "Show how large a pipeline's cache is, or clean it.",
     "completion": "Print the completion script of a shell.",
     "diff": "Compare a board's dump with a reference, tensor by tensor.",
+    "diff-input": "Say what a board did to a raw frame before the network, and which line of `io:` differs.",
     "doctor": "Say what is installed, found and missing.",
     "explore": "Write a page of a network's costs: chip, precision and sizes to choose, layer by layer.",
     "init": "Write a pipeline for a model of your own.",
