@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "completion": "Print the completion script of a shell.",
     "diff": "Compare a board's dump with a reference, tensor by tensor.",
     "diff-input": "Say what a board did to a raw frame before the network, and which line of `io:` differs.",
+    "diff-steps": "Run two programs that dump their pre- or post-processing, and compare it step by step.",
     "doctor": "Say what is installed, found and missing.",
     "explore": "Write a page of a network's costs: chip, precision and sizes to choose, layer by layer.",
     "init": "Write a pipeline for a model of your own.",
