@@ -136,7 +136,16 @@ class Calibration:
     ranges: tuple[TensorRange, ...]
 
 
-HELPER_SUFFIXES = ("::float", "::codes", "::scale", "::zero_point", "::rounded", "::rounded16")
+HELPER_SUFFIXES = (
+    "::float16",
+    "::float32",
+    "::float",
+    "::codes",
+    "::scale",
+    "::zero_point",
+    "::rounded",
+    "::rounded16",
+)
 """How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its
 name:
 
@@ -146,6 +155,9 @@ name:
     t::rounded    the same as `t` of an int8 tensor, where `t` itself holds more: an input of the graph, or a
                   float or int16 tensor that a node on 8-bit activations reads
     t::rounded16  the same in 16 bits
+    t::float16    the same as `t` for float16 nodes, which write their results as float16 `t` themselves, but
+                  for outputs of the graph
+    t::float32    the same as a float16 `t` for float32 nodes
 """
 
 

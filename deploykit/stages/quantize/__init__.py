@@ -28,8 +28,8 @@ def quantize(
 ) -> Partition:
     """Give the same segments in QDQ form, with int8 weights; inputs and outputs keep name, type and shape.
 
-    Float nodes are computed in float32, whatever float type the plan gives them. Names are explained in
-    `artifacts.precision`.
+    Nodes planned as float16 are float16 in the file; where it cannot hold what they compute, they stay
+    float32 with a notice. Names are explained in `artifacts.precision`.
 
     Raises:
         InputError: calibration data with no frames, missing inputs, wrong types or shapes, NaN or infinity;

@@ -21,6 +21,7 @@ from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize.bias import bias_corrections, hold_frames
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
+from deploykit.stages.quantize.float16 import with_float16
 from deploykit.stages.quantize.folding import fold_channel_factors
 from deploykit.stages.quantize.layers import find_layers
 from deploykit.stages.quantize.params import QuantizeParams
@@ -91,6 +92,7 @@ def quantize_network(
     if params.bias_correction and layers:
         held = hold_frames(partition, layers, clips, count=calibration.frames, workspace=workspace)
         models = emit(bias_corrections(models, layers, held))
+    models, halved = with_float16(models, partition, plan, clips, workspace=workspace)
     segments = _save(prepared, models, workspace)
     return dataclasses.replace(
         partition,
@@ -101,6 +103,7 @@ def quantize_network(
             *partition.notices,
             *_notices(partition, placement, calibration),
             *(notice for each in folded for notice in each.notices),
+            *halved,
         ),
     )
 

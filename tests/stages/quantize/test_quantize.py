@@ -252,8 +252,8 @@ def test_coordinates_are_not_rounded(bench: Bench) -> None:
         "Transpose",
         "Reshape",
     ]
-    assert writers["moved"].input[:] == ["ego", "base"]
-    assert writers["warped::float"].input[:] == ["previous::rounded", "grid"]
+    assert writers["moved"].input[:] == ["ego::float16", "base::float16"]
+    assert writers["warped::float"].input[:] == ["previous::rounded::float16", "grid"]
     assert sqnr_db(bench, partition, result, [clip])["memory"] > 30
 
 
@@ -285,7 +285,7 @@ def test_both_sides_of_a_joint_have_the_same_codes(bench: Bench) -> None:
     assert sqnr_db(bench, partition, result, clips_of(1, 4, 8, 8))["y"] > 33
 
 
-def test_a_float_segment_is_untouched(bench: Bench) -> None:
+def test_a_float_segment_computes_in_the_engine_s_float(bench: Bench) -> None:
     segments = {
         "first": bench.model(FIRST, w1=noise(4, 4, 1, 1), b1=noise(4)),
         "second": bench.model(SECOND.replace("w1", "w2"), w2=noise(4, 4, 1, 1), b2=noise(4)),
@@ -293,8 +293,9 @@ def test_a_float_segment_is_untouched(bench: Bench) -> None:
     partition = bench.partition(segments, inputs=["x"], outputs=["y"])
     result = quantized(bench, partition, clips_of(1, 4, 8, 8), SchemeException("second", "float"))
     operators = {node.op_type for node in proto_of(bench, result, 1).graph.node}
-    assert operators == {"QuantizeLinear", "DequantizeLinear", "Conv"}  # the joint comes in as codes
-    assert weights_of(proto_of(bench, result, 1))["w2"].dtype == numpy.float32
+    # the joint comes in as codes
+    assert operators == {"QuantizeLinear", "DequantizeLinear", "Cast", "Conv"}
+    assert weights_of(proto_of(bench, result, 1))["w2::float16"].dtype == numpy.float16
 
 
 def test_a_large_bias_on_tiny_weights_does_not_saturate(bench: Bench) -> None:
