@@ -6,9 +6,6 @@ peak, the others at the vector rate of their class (bytes read and written a sec
 behind MACs (the sigmoid of a SiLU) read and write an element each, at the rate of such layers. Activations
 stay on the chip where a layer's inputs and outputs together fit `resident_bytes`; where neither they nor the
 weights fit, the cheaper of the two is read again for every tile of the other.
-
-"The longer of" is the norm (a^4 + b^4)^(1/4): near the ridge computing and copying hide each other in
-part only.
 """
 
 from __future__ import annotations
@@ -48,9 +45,6 @@ CLASS_OF: dict[LayerKind, str] = {
     "move": "move",
 }
 """The class whose rate a kind of layer shares."""
-
-OVERLAP = 4.0
-"""Order of the norm that stands for the longer of two times."""
 
 KINDS: tuple[LayerKind, ...] = tuple(CLASS_OF)
 _CLASS_INDEX = numpy.array([CLASSES.index(name) for name in CLASS_OF.values()], dtype=numpy.int64)
@@ -169,7 +163,7 @@ def layer_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> 
     work_s = amount / by_class[rate_class]
     memory_s = off_chip_bytes(table, rates.resident_bytes) / rates.bandwidth_bytes_per_s
     special_s = table.special_bytes / rates.vector_bytes_per_s["special"]
-    busy_s = (work_s**OVERLAP + memory_s**OVERLAP) ** (1 / OVERLAP)
+    busy_s = numpy.maximum(work_s, memory_s)
     return LayerTimes(work_s, memory_s, special_s, busy_s + special_s + rates.layer_overhead_s)
 
 

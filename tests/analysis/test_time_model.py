@@ -30,12 +30,6 @@ RATES = Rates(
 )
 
 
-def test_near_the_ridge_both_times_count() -> None:
-    rows = [LayerRow("conv", 500_000, 0, 10_000, 500, 9_500)]  # 2 us of compute, 2 us for 20,000 bytes
-    times = layer_times(layer_columns([rows], weight_bits=8, activation_bits=8), RATES, peak_ops_per_s=PEAK)
-    assert times.total_s == pytest.approx([2e-6 * 2**0.25 + 1e-6])
-
-
 def test_what_is_computed_by_table_comes_on_top() -> None:
     row = LayerRow("conv", 500_000, 900, 300, 200, 300, special_ops=300)  # 600 bytes at 4e9: 0.15 us
     times = layer_times(layer_columns([[row]], weight_bits=8, activation_bits=8), RATES, peak_ops_per_s=PEAK)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy
 
 from deploykit.analysis.calibration.prior import CAP_WIDTH, Prior, unpack
-from deploykit.analysis.time_model import CLASSES, MAC_CLASSES, OVERLAP, Floats, LayerColumns, layer_times
+from deploykit.analysis.time_model import CLASSES, MAC_CLASSES, Floats, LayerColumns, layer_times
 from deploykit.core.calibration import Rates
 
 NOISE = 0.1
@@ -15,7 +15,6 @@ NOISE = 0.1
 square."""
 
 STEPS = 40
-TINY_S = 1e-18
 SETTLED = 1e-4
 
 
@@ -94,12 +93,11 @@ def _evaluate(
     errors = numpy.log(totals) - target
     slopes = numpy.zeros((table.networks, logs.size))
     rate_class = table.rate_class
-    busy_s = numpy.maximum((times.work_s**OVERLAP + times.memory_s**OVERLAP) ** (1 / OVERLAP), TINY_S)
+    works = times.work_s >= times.memory_s
     for index in range(len(CLASSES)):
         column = index + (index >= len(MAC_CLASSES))  # the bandwidth stands between the two groups
-        own = times.work_s * (times.work_s / busy_s) ** (OVERLAP - 1)
-        slopes[:, column] = -table.sums(own * (rate_class == index))
-    slopes[:, len(MAC_CLASSES)] = -table.sums(times.memory_s * (times.memory_s / busy_s) ** (OVERLAP - 1))
+        slopes[:, column] = -table.sums(times.work_s * (works & (rate_class == index)))
+    slopes[:, len(MAC_CLASSES)] = -table.sums(times.memory_s * ~works)
     slopes[:, CLASSES.index("special") + 1] -= table.sums(times.special_s)
     slopes[:, -2] = table.sums(numpy.full_like(times.work_s, numpy.exp(logs[-2])))
     slopes[:, -1] = fixed_s

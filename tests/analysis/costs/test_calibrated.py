@@ -45,7 +45,7 @@ def test_fitted_times_stand_beside_the_rooflines(graph_of: Any, fitted: ChipProf
     compute_s = 2 * 64 * 1024 * 576 / 0.5e12  # ten times what its bytes take
     assert conv.at("w8a8").time_s == pytest.approx(compute_s + 1e-6 + 20e-6, rel=1e-3)
     vector_s, memory_s = 2 * 65536 / 4e9, 2 * 65536 / 10e9
-    assert softmax.at("w8a8").time_s == pytest.approx((vector_s**4 + memory_s**4) ** 0.25 + 1e-6)
+    assert softmax.at("w8a8").time_s == pytest.approx(max(vector_s, memory_s) + 1e-6)
     assert [cost.at("w8a8").spec_time_s for cost in (conv, relu, softmax)] == [
         cost.at("w8a8").time_s for cost in plain
     ]
