@@ -108,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--split", choices=("train", "validation"), default="validation")
     parser.add_argument("--cases", type=int, default=5)
+    parser.add_argument("--first", type=int, default=500, help="the first clip of the split")
     parser.add_argument("--workspace", type=Path, help="a folder to keep the quantized network in")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,7 +117,9 @@ def main() -> None:
         results: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         for case in range(given.cases):
             print(f"case {case}", file=sys.stderr)
-            for view, kind, found in look(boards, given.split, case, LENGTHS[case % len(LENGTHS)]):
+            for view, kind, found in look(
+                boards, given.split, case, LENGTHS[case % len(LENGTHS)], given.first
+            ):
                 results[view][kind][found] += 1
     _print(results)
 
@@ -150,12 +153,16 @@ def _board(partition: Partition, workspace: Workspace, folder: Path) -> Board:
 
 
 def look(
-    boards: Sequence[Board], split: Literal["train", "validation"], case: int, lengths: tuple[int, ...]
+    boards: Sequence[Board],
+    split: Literal["train", "validation"],
+    case: int,
+    lengths: tuple[int, ...],
+    first: int,
 ) -> Iterator[tuple[str, str, str]]:
     """Give (view, planted, found) for each fault of one set of clips; the first board is the reference."""
     rng = np.random.default_rng([case, split == "train"])
     clips = [
-        [network_inputs(frame) for frame in generate_clip(split, 100 + case * 10 + at, length)]
+        [network_inputs(frame) for frame in generate_clip(split, first + case * 10 + at, length)]
         for at, length in enumerate(lengths)
     ]
     starts = tuple(int(at) for at in np.cumsum([0, *lengths[:-1]]))

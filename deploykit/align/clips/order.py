@@ -141,12 +141,19 @@ def _lag(track: Track, shown: Shown) -> ClipFinding | None:
     part = times / max(1, int(possible.sum()))
     if late == 0 or part < 0.9:
         return None
+    if (track.own - shown.rows)[possible][0] != late:
+        return None  # in step at first: something happened on the way
     frames = "frame" if abs(late) == 1 else "frames"
     if late > 0:
         text = f"the board is {late} {frames} late: board(t) = reference(t - {late})"
         return ClipFinding("lag", track.name, text, (), min(1.0, part), {"frames": late})
-    text = f"the board is {-late} {frames} ahead: board(t) = reference(t + {-late}); its first are missing"
-    return ClipFinding("ahead", track.name, text, (), min(1.0, part), {"frames": -late})
+    return _ahead(track, -late, min(1.0, part))
+
+
+def _ahead(track: Track, frames: int, part: float) -> ClipFinding:
+    count = "1 frame" if frames == 1 else f"{frames} frames"
+    text = f"the board is {count} ahead: board(t) = reference(t + {frames}); its first are missing"
+    return ClipFinding("ahead", track.name, text, (), part, {"frames": frames})
 
 
 def _events(track: Track, shown: Shown) -> ClipFinding | None:
@@ -170,9 +177,18 @@ def _events(track: Track, shown: Shown) -> ClipFinding | None:
             leaps.append((row, late - now))
         late = now
     offsets = set((track.own - shown.rows)[at].tolist())
-    total_held, total_leapt = sum(n for _, n in holds), sum(n for _, n in leaps)
+    total_held = sum(n for _, n in holds)
+    if not holds and len(leaps) == 1 and leaps[0][0] <= track.own[0] + 1:
+        return _ahead(track, leaps[0][1], 1.0)
     if not holds and leaps and min(offsets) < 0:
         return _dropped(track, leaps, min(offsets))
+    if holds and min(offsets) == 0 and _each_held(track, shown):  # also where a clip's end comes first
+        stale = [int(row) for row in track.own[shown.known & (shown.rows != track.own)]]
+        where = frame_text(track, stale[0])
+        text = (
+            f"{_count(len(stale))} stale, the first is {where}: it shows an older frame, the next is in step"
+        )
+        return ClipFinding("stale", track.name, text, tuple(track.numbers[row] for row in stale))
     if holds and not leaps and max(offsets) > 0:
         row, held = holds[0]
         text = (
@@ -181,13 +197,6 @@ def _events(track: Track, shown: Shown) -> ClipFinding | None:
         return ClipFinding(
             "repeated", track.name, text, tuple(track.numbers[r] for r, _ in holds), 1.0, {"frames": held}
         )
-    if holds and total_held == total_leapt and min(offsets) == 0 and _each_held(track, shown):
-        stale = [int(row) for row in track.own[shown.known & (shown.rows != track.own)]]
-        where = frame_text(track, stale[0])
-        text = (
-            f"{_count(len(stale))} stale, the first is {where}: it shows an older frame, the next is in step"
-        )
-        return ClipFinding("stale", track.name, text, tuple(track.numbers[row] for row in stale))
     return None
 
 

@@ -91,6 +91,8 @@ def test_a_clean_run_and_plain_noise_are_no_fault(board: Run) -> None:
         ("ahead", numpy.minimum(ROWS + 1, FRAMES - 1), ()),
         ("frozen", ROWS * 0, (1,)),
         ("stale", numpy.where(ROWS == 7, 6, ROWS), (7,)),
+        ("stale", numpy.where(ROWS == 11, 10, ROWS), (11,)),
+        ("repeated", numpy.where(ROWS >= 2, ROWS - 1, ROWS), (2,)),
         ("dropped", numpy.minimum(numpy.where(ROWS >= 5, ROWS + 1, ROWS), FRAMES - 1), (5,)),
         ("repeated", numpy.where(ROWS >= 5, ROWS - 1, ROWS), (5,)),
         ("clip_order", numpy.concatenate([ROWS[12:], ROWS[:12]]), (0, 12)),
