@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -37,7 +38,10 @@ FRAMES = 4
 """Frames that each layer runs on, spread over all."""
 
 TIMES = 10.0
-"""A layer is wrong if its own error is this many times what 16-bit floats cost it, and above the noise."""
+"""A layer is wrong if its own error is this many times what 16-bit floats cost it, above the noise ..."""
+
+BESIDE = 5.0
+"""... and this many times the other layers' median: 8 bits cost every layer more than 16-bit floats."""
 
 LARGEST_BYTES = 1 << 30
 """Weights of one layer."""
@@ -137,6 +141,7 @@ class LayerNetwork:
             )
             if inner in self.index.producer
         ]
+        layers = _judged(layers, options.noise)
         wrong = [layer for layer in layers if layer.wrong]
         return replace(
             diff,
@@ -158,8 +163,7 @@ class LayerNetwork:
             alone, fp16 = self._run(tensor, nodes, reads, dumps)
         except InputError as error:
             return replace(made, reason="; ".join(fault.what for fault in error.faults))
-        wrong = alone > max(dumps.options.noise, TIMES * fp16)
-        return replace(made, alone=alone, fp16=fp16, wrong=wrong)
+        return replace(made, alone=alone, fp16=fp16)
 
     def _run(
         self, tensor: str, nodes: Sequence[int], reads: Sequence[str], dumps: _Frames
@@ -274,12 +278,23 @@ def _as_file(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)
 
 
+def _judged(layers: Sequence[LayerError], noise: float) -> list[LayerError]:
+    """Mark the layers that are wrong by themselves."""
+    found = []
+    for layer in layers:
+        others = [other.alone for other in layers if other is not layer and other.alone is not None]
+        usual = statistics.median(others) if others else 0.0
+        limit = max(noise, TIMES * (layer.fp16 or 0.0), BESIDE * usual)
+        found.append(replace(layer, wrong=layer.alone is not None and layer.alone > limit))
+    return found
+
+
 def _verdict(layers: Sequence[LayerError], wrong: Sequence[LayerError], noise: float) -> str:
     if wrong:
         first = wrong[0]
         return (
             f"{first.tensor} ({first.op}) is wrong by itself: its own error is {first.alone:.3g}, 16-bit "
-            f"floats would cost {first.fp16:.3g}"
+            f"floats would cost {first.fp16:.3g}, and the other layers are far below"
         )
     if any(layer.accumulated > noise for layer in layers):
         return (

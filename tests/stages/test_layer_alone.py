@@ -128,3 +128,18 @@ def test_a_network_of_other_names(model: Path, capsys: pytest.CaptureFixture[str
     assert "--model: net.onnx has no tensor of" in capsys.readouterr().err
     assert main(arguments) == 2
     assert "--model: this build runs no networks" in capsys.readouterr().err
+
+
+def test_a_board_of_few_bits_has_no_wrong_layer(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """3 % noise in every tensor is a hundred times what 16-bit floats cost, and no layer stands out."""
+    save(model.parent / "ref", 1)
+    save(model.parent / "board", 1)
+    rng = numpy.random.default_rng(6)
+    for path in sorted((model.parent / "board").rglob("*.npy")):
+        values = numpy.load(path)
+        numpy.save(path, (values * (1 + 0.03 * rng.standard_normal(values.shape))).astype(numpy.float32))
+    _, out = run(capsys, model.parent, "--format", "json")
+    result = json.loads(out)
+    assert max(layer["alone"] for layer in result["layers"]) > 0.02
+    assert not any(layer["wrong"] for layer in result["layers"])
+    assert result["layers_verdict"].startswith("no layer is wrong by itself: errors add up")
