@@ -25,16 +25,29 @@ from deploykit.toolchains.plan_files import PLAN_FILES
     required=True,
     help="The folder to write into: FOLDER/NETWORK/SEGMENT.*",
 )
+@click.option(
+    "--step1",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="rknn: the folder with the SEGMENT.quantization.cfg of hybrid_quantization_step1, to be filled in.",
+)
 @set_option
 @workspace_option
 @workers_option
 def command(
-    pipeline: Path, kind: str, output: Path, overrides: tuple[str, ...], workspace: Path | None, workers: int
+    pipeline: Path,
+    kind: str,
+    output: Path,
+    step1: Path | None,
+    overrides: tuple[str, ...],
+    workspace: Path | None,
+    workers: int,
 ) -> None:
     """Write PIPELINE's precision plan and ranges as a vendor's per-layer files.
 
     The steps up to quantize run first where they are not cached.
     """
+    if step1 is not None and kind != "rknn":
+        raise click.UsageError("--step1 is for --format rknn")
     store = store_of(pipeline, workspace)
     contexts = load_contexts(pipeline, overrides, store)
     with locked(store), watching() as watcher:
@@ -49,7 +62,7 @@ def command(
                 workers=workers,
             )
             folder = output if len(contexts) == 1 else output / context.name
-            written = write_plan_files(run.results, store, kind, folder)
+            written = write_plan_files(run.results, store, kind, folder, step1=step1)
             for path in written.paths:
                 click.echo(path)
             for notice in written.notices:

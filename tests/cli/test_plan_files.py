@@ -30,3 +30,19 @@ def test_a_scheme_without_a_word_is_refused_and_nothing_is_written(shell: Any) -
     assert answer.code == 2
     assert "TensorRT's layer precision has no word for w8a16" in answer.err
     assert not (shell.folder / "out").exists()
+
+
+def test_files_of_step_1_are_looked_for(shell: Any) -> None:
+    (shell.folder / "cfg").mkdir()
+    words = ("plan-files", "toy.yaml", "--format", "rknn", "-o", "out", "--step1", "cfg")
+    answer = shell.command(*words)
+    assert answer.code == 2
+    assert "npu0.quantization.cfg: it cannot be read; run hybrid_quantization_step1" in answer.err
+    text = (
+        "custom_quantize_layers: {}\nquantize_parameters: {memory: {dtype: int8, min: [0.0], max: [0.0]}}\n"
+    )
+    (shell.folder / "cfg" / "npu0.quantization.cfg").write_text(text)
+    answer = shell.command(*words)
+    assert answer.code == 0, answer.err
+    assert "RKNN has no such tensor, the range is left out: features, active, " in answer.out
+    assert shell.command(*words[:3], "horizon", *words[4:]).code == 2

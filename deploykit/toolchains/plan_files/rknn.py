@@ -1,31 +1,36 @@
 """Rockchip RKNN-Toolkit2: the configuration of hybrid quantization, `NAME.quantization.cfg`.
 
-YAML between `hybrid_quantization_step1` and `step2`, as toolkit 2.5.0 writes it:
+YAML that `hybrid_quantization_step1` writes and `step2` reads:
 
     custom_quantize_layers:
         conv0_bn: float16
     quantize_parameters:
-        input:
+        input_int8:
             qtype: asym
             qmethod: layer
             dtype: int8
             min: [-1.0]
             max: [1.0]
             scale: [0.00784313725490196]
-            zero_point: [0]
-            ori_min: [-1.0]
-            ori_max: [1.0]
+            ...
 
-Layers go by their output tensor; step 2 takes the words int8, int16 and float16, and only tensors that step 1
-wrote under `quantize_parameters` (examples/functions/hybrid_quant of airockchip/rknn-toolkit2).
+Step 2 takes step 1's own file only, and refuses changes of anything but `custom_quantize_layers` (int8, int16
+or float16, by output tensor, names of `quantize_parameters` only), `min` and `max`; tried with 2.5.0. Rounded
+inputs and outputs of the model are NAME_int8 there, fused or replaced operators have an ending such as _mm or
+_rs. Weights are not in it. Source of the format: examples/functions/hybrid_quant of airockchip/rknn-toolkit2.
 """
 
 from __future__ import annotations
 
-import json
+import io
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from deploykit.artifacts.encodings import Encoding
+from ruamel.yaml import YAML, YAMLError
+
 from deploykit.artifacts.precision import Scheme, is_integer
+from deploykit.core.errors import input_error
 from deploykit.toolchains.plan_files.source import PlanFiles, SegmentPlan, note, refuse, width_notices
 
 WORDS: dict[Scheme, str] = {
@@ -35,41 +40,40 @@ WORDS: dict[Scheme, str] = {
     "float32": "float16",
 }
 
+END = ".quantization.cfg"
+
+RENAMED = re.compile(r"([-_](rs|tp|mm|sw|sdpa))+|_int8")
+"""What RKNN puts behind a tensor's name where it replaces the operator (reshape, transpose, matmul ...)."""
+
 
 def write(plan: SegmentPlan) -> PlanFiles:
-    """Give the layers that differ from the model's `quantized_dtype`, and the ranges of the tensors.
+    """Give step 1's file with the plan's layers and ranges; without that file, what belongs into it.
 
     Raises:
-        InputError: 4-bit weights beside other integers, or with 8-bit activations.
+        InputError: 4-bit weights beside other integers, or with 8-bit activations; a file that is not
+            step 1's.
     """
     base = _base(plan)
     refuse(plan, "hybrid quantization", {base, *WORDS}, "use w8a8 or w8a16 there, or one scheme for all")
-    lines = [
-        f"# build with quantized_dtype={base!r}; step 2 takes only the names that step 1 wrote, so put these",
-        "# entries into its file: a layer that RKNN fused goes by the output of the last operator in it",
-        "custom_quantize_layers:",
-    ]
-    custom = [
-        f"    {_quoted(node.outputs[0])}: {WORDS[plan.scheme(node)]}"
-        for node in plan.nodes
-        if plan.scheme(node) != base
-    ]
-    if not custom:
-        lines[-1] += " {}"
-    lines += [*custom, "quantize_parameters:"]
-    tensors = [encoding for encoding in plan.encoding_of.values() if encoding.bits in (8, 16)]
-    if not tensors:
-        lines[-1] += " {}"
-    for encoding in tensors:
-        lines += _parameters(encoding)
-    left = [encoding for encoding in plan.encoding_of.values() if encoding.bits < 8]
+    layers = {node.outputs[0]: WORDS[plan.scheme(node)] for node in plan.nodes if plan.scheme(node) != base}
+    ranges = {
+        name: encoding.ranges[0]
+        for name, encoding in plan.encoding_of.items()
+        if encoding.kind == "activation"
+    }
     notices = (
         *note("RKNN has no float32, these become float16", plan.with_scheme("float32")),
         *note("int16 has 16-bit weights too", (n for n in plan.with_scheme("w8a16") if plan.has_weights(n))),
-        *([f"ranges of 4-bit weights are left to RKNN: {', '.join(e.tensor for e in left)}"] if left else []),
         *width_notices(plan),
     )
-    return PlanFiles(((".quantization.cfg", "\n".join(lines) + "\n"),), notices)
+    if plan.before is None:
+        parameters = {name: {"min": [low], "max": [high]} for name, (low, high) in ranges.items()}
+        content = {"custom_quantize_layers": layers, "quantize_parameters": parameters}
+        head = f"# for a build with quantized_dtype={base!r}; step 2 reads the file of step 1 only\n"
+        missing = "step 2 wants the files that step 1 wrote: give their folder as --step1"
+        return PlanFiles(((END, head + _dump(content)),), (missing, *notices))
+    content, unknown = _merged(plan, plan.before, layers, ranges)
+    return PlanFiles(((END, _dump(content)),), (*unknown, *notices))
 
 
 def _base(plan: SegmentPlan) -> Scheme:
@@ -78,25 +82,42 @@ def _base(plan: SegmentPlan) -> Scheme:
     return "w4a16" if integers == {"w4a16"} else "w8a8"
 
 
-def _parameters(encoding: Encoding) -> list[str]:
-    lows, highs = [low for low, _ in encoding.ranges], [high for _, high in encoding.ranges]
-    rows = {
-        "qtype": "sym" if encoding.is_symmetric else "asym",
-        "qmethod": "channel" if encoding.shape else "layer",
-        "dtype": encoding.dtype,
-        "min": json.dumps(lows),
-        "max": json.dumps(highs),
-        "scale": json.dumps(list(encoding.scales)),
-        "zero_point": json.dumps(list(encoding.zero_points)),
-        "ori_min": json.dumps(lows),
-        "ori_max": json.dumps(highs),
+def _merged(
+    plan: SegmentPlan, text: str, layers: Mapping[str, str], ranges: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Put layers and ranges into step 1's content; gives it and what found no place."""
+    where = f"segment {plan.segment.name!r}: the file of step 1"
+    try:
+        content = YAML(typ="safe").load(text)
+        parameters = content["quantize_parameters"]
+    except (YAMLError, KeyError, TypeError):
+        fix = "give the folder of the *.quantization.cfg that hybrid_quantization_step1 wrote"
+        raise input_error(where, "it has no quantize_parameters", fix) from None
+    content["custom_quantize_layers"] = {
+        key: word for name, word in layers.items() for key in _names(name, parameters)[:1]
     }
-    return [f"    {_quoted(encoding.tensor)}:", *(f"        {key}: {value}" for key, value in rows.items())]
+    for name, (low, high) in ranges.items():
+        for key in _names(name, parameters):
+            if parameters[key]["dtype"] == "int8":
+                parameters[key].update(min=[low], max=[high])
+    lost = {
+        "RKNN has no such layer, it has fused or replaced it": layers,
+        "RKNN has no such tensor, the range is left out": ranges,
+    }
+    found = ((text, [n for n in wanted if not _names(n, parameters)]) for text, wanted in lost.items())
+    return content, tuple(f"{text}: {', '.join(names)}" for text, names in found if names)
 
 
-def _quoted(name: str) -> str:
-    """Quote a name where plain YAML would read something else."""
-    plain = name.replace("/", "").replace("_", "").replace(".", "").replace("-", "")
-    starts = name[:1].isalpha() or name[:1] in "/_"
-    word = name.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
-    return name if plain.isascii() and plain.isalnum() and starts and not word else json.dumps(name)
+def _names(tensor: str, known: Collection[str]) -> list[str]:
+    """Give the names under which RKNN knows a tensor, its own first."""
+    others = (name for name in known if name.startswith(tensor) and RENAMED.fullmatch(name[len(tensor) :]))
+    return [*([tensor] if tensor in known else []), *others]
+
+
+def _dump(content: Mapping[str, Any]) -> str:
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.width = 1 << 20  # no name is broken over lines
+    yaml.indent(mapping=4, sequence=4, offset=0)
+    yaml.dump(content, stream)
+    return stream.getvalue()

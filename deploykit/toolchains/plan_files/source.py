@@ -17,11 +17,15 @@ from deploykit.core.errors import Fault, InputError
 
 @dataclass(frozen=True)
 class SegmentPlan:
-    """A segment of the float network, its nodes' schemes, and the encodings that quantizing gave."""
+    """A segment of the float network, its nodes' schemes, and the encodings that quantizing gave.
+
+    `before` is the text of the file that the vendor's own first step wrote, where a format builds on one.
+    """
 
     segment: Segment
     schemes: Mapping[str, Scheme]
     encodings: tuple[Encoding, ...]
+    before: str | None = None
 
     @cached_property
     def nodes(self) -> tuple[NodeInfo, ...]:

@@ -34,25 +34,73 @@ def test_rknn_lists_the_layers_that_differ_and_all_ranges(make_plan: MakePlan) -
     written = PLAN_FILES["rknn"](make_plan("w8a8", "w8a16", "float16"))
     content: Any = YAML(typ="safe").load(only(written.files, ".quantization.cfg"))
     assert content["custom_quantize_layers"] == {"active": "int16", "heat": "float16"}
-    assert content["quantize_parameters"]["active"] == {
-        "qtype": "sym",
-        "qmethod": "layer",
-        "dtype": "int8",
-        "min": [-3.2],
-        "max": [3.1750000000000003],
-        "scale": [0.025],
-        "zero_point": [0],
-        "ori_min": [-3.2],
-        "ori_max": [3.1750000000000003],
+    assert content["quantize_parameters"] == {
+        "images": {"min": [0.0], "max": [pytest.approx(1.000008)]},
+        "active": {"min": [-3.2], "max": [pytest.approx(3.175)]},
     }
-    assert content["quantize_parameters"]["weight"]["qmethod"] == "channel"
-    assert content["quantize_parameters"]["weight"]["scale"] == [0.012, 0.015, 0.011]
-    assert written.notices == ()
+    assert written.notices == ("step 2 wants the files that step 1 wrote: give their folder as --step1",)
+
+
+STEP_1 = """custom_quantize_layers: {}
+quantize_parameters:
+    images:
+        qtype: asym
+        qmethod: layer
+        dtype: float32
+        min:
+        -   -4.593990325927734
+        max:
+        -   4.731957912445068
+        scale: []
+    active_mm:
+        qtype: asym
+        qmethod: layer
+        dtype: int8
+        min:
+        -   -3.0
+        max:
+        -   6.513420581817627
+        scale:
+        -   0.03730753169340246
+        ori_min:
+        -   -7.444822311401367
+    images_int8:
+        qtype: asym
+        qmethod: layer
+        dtype: int8
+        min:
+        -   -4.593990325927734
+        max:
+        -   4.731957912445068
+        scale:
+        -   0.03657234603283452
+"""
+
+
+def test_rknn_fills_the_file_of_step_1_and_changes_what_step_2_allows(make_plan: MakePlan) -> None:
+    plan = dataclasses.replace(make_plan("w8a8", "w8a16", "float16"), before=STEP_1)
+    written = PLAN_FILES["rknn"](plan)
+    content: Any = YAML(typ="safe").load(only(written.files, ".quantization.cfg"))
+    before: Any = YAML(typ="safe").load(STEP_1)
+    assert content["custom_quantize_layers"] == {"active_mm": "int16"}
+    assert content["quantize_parameters"]["images"] == before["quantize_parameters"]["images"]
+    after = content["quantize_parameters"]["active_mm"]
+    assert (after.pop("min"), after.pop("max")) == ([-3.2], [pytest.approx(3.175)])
+    assert after.items() < before["quantize_parameters"]["active_mm"].items()
+    assert content["quantize_parameters"]["images_int8"]["max"] == [pytest.approx(1.000008)]
+    assert written.notices == ("RKNN has no such layer, it has fused or replaced it: heat",)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "a: {b", "custom_quantize_layers: {}"])
+def test_rknn_refuses_a_file_that_is_not_of_step_1(make_plan: MakePlan, text: str) -> None:
+    plan = dataclasses.replace(make_plan("w8a8", "w8a8", "float16"), before=text)
+    with pytest.raises(InputError, match="segment 'net': the file of step 1: it has no quantize_parameters"):
+        PLAN_FILES["rknn"](plan)
 
 
 def test_rknn_says_what_it_changes(make_plan: MakePlan) -> None:
     written = PLAN_FILES["rknn"](make_plan("w8a16", "w8a8", "float32"))
-    assert written.notices == (
+    assert written.notices[1:] == (
         "RKNN has no float32, these become float16: gate",
         "int16 has 16-bit weights too: stem_Conv",
     )
@@ -64,13 +112,6 @@ def test_rknn_takes_4_bit_weights_for_all_layers_only(make_plan: MakePlan) -> No
     assert YAML(typ="safe").load(text)["custom_quantize_layers"] == {"heat": "float16"}
     with pytest.raises(InputError, match="no word for w4a16: stem_Conv; use w8a8 or w8a16"):
         PLAN_FILES["rknn"](make_plan("w4a16", "w8a8", "float16"))
-
-
-@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=12))
-def test_rknn_quotes_any_name(name: str) -> None:
-    from deploykit.toolchains.plan_files.rknn import _quoted
-
-    assert YAML(typ="safe").load(f"a:\n    {_quoted(name)}: float16\n") == {"a": {name: "float16"}}
 
 
 def test_tpu_mlir_names_operators_by_output_and_type(make_plan: MakePlan) -> None:
