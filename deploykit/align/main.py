@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -75,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         type=_counts,
         default=(),
         metavar="N,N",
-        help="frames of each clip (a pipeline's are known)",
+        help="frames of each clip (a pipeline's are known); one .npy may hold all",
     )
     for name, text in (("carried", "never reset"), ("stateless", "with a zero state in each frame")):
         made.add_argument(
@@ -162,6 +163,7 @@ def run(
         if given.reference is not None:
             raise input_error("--judge", "judges a result: give no dumps beside it")
         diff = judge(from_json(given.judge), tolerances)
+        diff = replace(diff, broken_step=f"{diff.broken_step} (not judged again)" if diff.steps else "")
     elif given.reference is None or given.board is None:
         raise input_error(
             "deploykit diff", "two dumps are compared", "give REFERENCE and BOARD (--help shows more)"

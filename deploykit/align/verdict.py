@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from deploykit.align.chain import as_values, broken_step, parse_between, steps_of
 from deploykit.align.clips.look import look_over_time
+from deploykit.align.clips.stacked import with_stacked_frames
 from deploykit.align.compare import Options, compare, open_pair
 from deploykit.align.details import MEASURES
 from deploykit.align.dump import Dump
@@ -52,6 +53,8 @@ def compare_and_judge(
     if faults:
         raise InputError(*faults)
     reference, board = read_dump(given.reference, given.reference_as), read_dump(given.board, given.board_as)
+    if given.clips:
+        reference = with_stacked_frames(reference, sum(given.clips))
     if given.order is not None:
         reference = replace(reference, order=_order(given.order, reference))
     elif network is not None:

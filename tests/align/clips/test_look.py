@@ -63,3 +63,14 @@ def test_a_board_that_follows_the_run_without_state(lab: Lab) -> None:
     other = str(lab.folder / "other")
     answer = lab.diff("--reference-stateless", other, "--no-diagnosis", "--format", "json")
     assert answer.result["over_time"][0]["kind"] == "state_never_updated"
+
+
+def test_one_array_holds_all_frames(lab: Lab) -> None:
+    lab.save("ref/t.npy", VALUES)
+    lab.save("board/t.npy", VALUES[[0, 1, 2, 3, 4, 4, 6, 7, 8, 9]])
+    (found,) = lab.diff("--clips", "10", "--format", "json").result["over_time"]
+    assert (found["kind"], found["frames"]) == ("stale", [5])
+    assert lab.diff("--format", "json").result["over_time"] == []  # without --clips it is one tensor
+    wrong = lab.diff("--clips", "4,4")
+    assert wrong.code == 2
+    assert "t.npy: has the shape [10, 1, 6, 5, 7]; --clips says that 8 frames stand" in wrong.err
