@@ -5,8 +5,8 @@
 
 PP-OCRv4's recogniser from the package rapidocr-onnxruntime reads rendered lines. Calibration lines and
 measured ones have no word in common. In 4-bit plans, depthwise layers and the first and last one keep 8
-bits. `--without` switches off parts of ours (`rounding`, `weight_scales`, `bias_correction`), each by
-itself, and reports them too. The last line of the output is JSON.
+bits. `--without` switches off parts of ours (`rounding`, `weight_scales`, `bias_correction`, `fusion`), each
+by itself, and reports them too. The last line of the output is JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]  # it shi
 
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
+from deploykit.analysis.fusion import fused_tensors
 from deploykit.analysis.storage_types import storage_types
 from deploykit.analysis.weight_rules import eight_bit_layers
 from deploykit.artifacts.model import Partition
@@ -58,6 +59,7 @@ OFF: dict[str, dict[str, Any]] = {
     "rounding": {"rounding": "nearest"},
     "weight_scales": {"weight_scales": "max"},
     "bias_correction": {"bias_correction": False},
+    "fusion": {"fusion": False},
 }
 EIGHT: dict[Scheme, Scheme] = {"w4a8": "w8a8", "w4a16": "w8a16"}
 
@@ -166,7 +168,10 @@ def recogniser(workspace: Workspace) -> Partition:
 
 
 def plan_of(network: Partition, scheme: Scheme) -> tuple[PrecisionPlan, float]:
-    """Give every node the scheme that no rule speaks against, and the share of 4-bit weights."""
+    """Give every node the scheme that no rule speaks against, and the share of 4-bit weights.
+
+    What is computed as one is what RK3588's compiler computes so; the chip itself has w8a8 alone.
+    """
     flow = NetworkFlow(network)
     marks = [rule(flow) for rule in FLOAT_RULES]
     floats = {node for found in marks for node in found.nodes}
@@ -178,7 +183,9 @@ def plan_of(network: Partition, scheme: Scheme) -> tuple[PrecisionPlan, float]:
     schemes = {node.node: node.scheme for node in nodes}
     owners = [item for found in marks for item in found.tensors.items()]
     kept = [name for name, owner in owners if not is_integer(schemes[owner])]
-    plan = PrecisionPlan(network.network, tuple(nodes), storage_types(flow, schemes, kept))
+    engine = load_profile("rk3588")[0].engines[0]
+    fused = fused_tensors(network, {node.node: engine for node in nodes})
+    plan = PrecisionPlan(network.network, tuple(nodes), storage_types(flow, schemes, kept), fused=fused)
     return plan, four_bit_share(flow, schemes)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deploykit.analysis.op_costs.work import known_size
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
+from deploykit.artifacts.model import Partition
 from deploykit.core.profile import EngineProfile
 
 ANCHORS = frozenset(
@@ -73,6 +74,13 @@ def fuse(graph: GraphInfo, engines: Mapping[str, EngineProfile]) -> Fusion:
             kept.update(node.outputs[0] for node in (last, *group[:-1]) if group)
             last = group[-1] if group else None
     return Fusion(frozenset(followers), frozenset(kept))
+
+
+def fused_tensors(partition: Partition, engines: Mapping[str, EngineProfile]) -> tuple[str, ...]:
+    """Give the `kept` tensors of all segments, in execution order."""
+    graphs = [segment.graph for segment in partition.segments]
+    kept = {name for graph in graphs for name in fuse(graph, engines).kept}
+    return tuple(node.outputs[0] for graph in graphs for node in graph.nodes if node.outputs[0] in kept)
 
 
 def _next(graph: GraphInfo, node: NodeInfo, engine: EngineProfile) -> tuple[NodeInfo, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from deploykit.analysis.flow import NetworkFlow
 from deploykit.artifacts.graph import NodeInfo
@@ -32,12 +32,20 @@ POINTWISE = frozenset(
 """Functions of one value, where all other operands are single constants or functions of the same value."""
 
 
-def inside_pointwise(flow: NetworkFlow, schemes: Mapping[str, Scheme]) -> frozenset[str]:
+def inside_pointwise(
+    flow: NetworkFlow, schemes: Mapping[str, Scheme], fused: Collection[str] = ()
+) -> frozenset[str]:
     """Give the tensors inside such chains of integer nodes: x * Clip(x + 3, 0, 6) / 6 is one table.
 
-    The value that a chain starts from is rounded, and its result; neither is among them.
+    A chain's result is rounded, so it is not among them. So is the value that it starts from, unless it is
+    one of `fused`: what the chip hands over inside one pass, from an integer layer. A PRelu counts as such a
+    chain there, though its slopes are many.
     """
-    start = _starts(flow, schemes)
+    roots = {name: name for name in fused if is_integer(schemes[flow.producer[name].id])}
+    start = roots | _starts(flow, schemes)
+    function_of = start | {
+        node.outputs[0]: node.inputs[0] for node in flow.nodes if _is_sloped(flow, node, schemes)
+    }
     kept = {*flow.partition.outputs, *(pair.output for pair in flow.partition.state)}
     crossing = {name for segment in flow.partition.segments for name in segment.graph.outputs}
     return frozenset(
@@ -46,8 +54,12 @@ def inside_pointwise(flow: NetworkFlow, schemes: Mapping[str, Scheme]) -> frozen
         if name not in kept
         and name not in crossing
         and flow.readers.get(name)
-        and all(start.get(node.outputs[0]) == root for node in flow.readers[name])
+        and all(function_of.get(node.outputs[0]) == root for node in flow.readers[name])
     )
+
+
+def _is_sloped(flow: NetworkFlow, node: NodeInfo, schemes: Mapping[str, Scheme]) -> bool:
+    return node.op == "PRelu" and is_integer(schemes[node.id]) and flow.is_weight(node.inputs[1])
 
 
 def _starts(flow: NetworkFlow, schemes: Mapping[str, Scheme]) -> dict[str, str]:

@@ -98,13 +98,17 @@ class Tradeoff:
 
 @dataclass(frozen=True)
 class PrecisionPlan:
-    """Schemes for all nodes and storage types for all activations of one network, in execution order."""
+    """Schemes for all nodes and storage types for all activations of one network, in execution order.
+
+    `fused` are tensors between a layer and what the chip computes on its way out: they never leave the chip.
+    """
 
     network: str
     nodes: tuple[NodePrecision, ...]
     tensors: tuple[TensorPrecision, ...]
     notices: tuple[str, ...] = ()
     tradeoff: Tradeoff | None = None
+    fused: tuple[str, ...] = ()
 
     def scheme_of(self) -> dict[str, Scheme]:
         """Schemes by node id."""

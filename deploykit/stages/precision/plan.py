@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
+from deploykit.analysis.fusion import fused_tensors
 from deploykit.analysis.layer_units import joined_units, layer_units
 from deploykit.analysis.storage_types import plan_of
 from deploykit.artifacts.costs import CostReport, NodeCost
@@ -82,7 +83,8 @@ def plan_precision(
         for node in nodes
     )
     notices = [*_notices(partition, asked, schemes), *_said(tradeoff)]
-    return dataclasses.replace(plan_of(flow, found, tuple(notices)), tradeoff=tradeoff)
+    fused = fused_tensors(partition, {node: profile.engine(offer.engine) for node, offer in offers.items()})
+    return dataclasses.replace(plan_of(flow, found, tuple(notices)), tradeoff=tradeoff, fused=fused)
 
 
 def _fixed(

@@ -54,7 +54,7 @@ def quantize_network(
     prepared = [each.segment for each in folded]
     for new, old in (pair for each in folded for pair in each.ids.items()):
         schemes[new], granularities[new] = schemes[old], granularities[old]
-    placement = place(partition, plan, schemes, prepared)
+    placement = place(partition, plan, schemes, prepared, fused=plan.fused if params.fusion else ())
     wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
     whole = peak_tensors(NetworkFlow(partition))
     calibration = calibrate(

@@ -17,7 +17,8 @@ class QuantizeParams:
     sign where they have 16 bits. `per_channel`: weights have the scales that the plan gives them, else one
     for all. `weight_scales`: "max" so that no weight saturates, "mse" with their least squared error.
     `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs. `bias_correction`:
-    whether biases make up for the mean error.
+    whether biases make up for the mean error. `fusion`: nothing is rounded between a layer and the function
+    that the chip computes on its way out.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
@@ -27,3 +28,4 @@ class QuantizeParams:
     weight_scales: Literal["max", "mse"] = "mse"
     rounding: Literal["nearest", "gptq"] = "gptq"
     bias_correction: bool = True
+    fusion: bool = True

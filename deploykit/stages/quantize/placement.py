@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import helper
@@ -48,9 +48,14 @@ def place(
     plan: PrecisionPlan,
     schemes: Mapping[str, Scheme],
     prepared: Sequence[PreparedSegment],
+    *,
+    fused: Collection[str],
 ) -> Placement:
-    """Decide where values are rounded, from the prepared nodes' schemes and the plan's storage types."""
-    inside = inside_pointwise(NetworkFlow(partition), plan.scheme_of())
+    """Decide where values are rounded, from the prepared nodes' schemes and the plan's storage types.
+
+    `fused` are tensors between a layer and what the chip computes on its way out.
+    """
+    inside = inside_pointwise(NetworkFlow(partition), plan.scheme_of(), fused)
     unrounded = {*_fused(partition, prepared, schemes), *inside}
     integers = {f"int{bits}": bits for bits in (8, 16)}
     stored = {
