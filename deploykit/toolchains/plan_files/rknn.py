@@ -27,7 +27,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from deploykit.artifacts.precision import Scheme, is_integer
 from deploykit.core.errors import input_error

@@ -10,6 +10,8 @@ import numpy
 import onnx
 import onnx.checker
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper, parser
 
@@ -104,6 +106,35 @@ def test_an_island_is_cast_once_at_each_border_and_stays_near_float32() -> None:
         assert other.dtype == numpy.float32
         # 11 bits of rounding noise are 6.02 * 11 + 10.8 dB below uniform signals; a few roundings add up
         assert 55 < sqnr_db(reference, other) < 80
+
+
+BRANCHED = """g (float[1,4,6,6] x, float[1,4,6,6] z) => (float[1,4,6,6] y, float[1,4,3,3] small, float[1,4,6,6] c)
+{
+    a = Conv (x, w)
+    b = HardSwish (a)
+    c = Add (b, z)
+    d = Mul (c, b)
+    e = Concat <axis = 1> (d, a)
+    f, g = Split <axis = 1> (e)
+    y = Max (f, g, c)
+    small = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (y)
+}"""
+
+
+@given(st.sets(st.sampled_from(["a", "b", "c", "d", "e", "f", "y", "small"])))
+@settings(max_examples=40, deadline=None)
+def test_any_choice_of_nodes_runs_with_one_cast_a_tensor_and_direction(nodes: set[str]) -> None:
+    generator = numpy.random.default_rng(0)
+    model = model_of(BRANCHED, w=generator.standard_normal((4, 4, 1, 1)).astype(numpy.float32))
+    found = to_float16(model, nodes, {})
+    onnx.checker.check_model(found.model.proto, full_check=True)
+    assert set(found.nodes) == nodes
+    casts = [(n.input[0], n.attribute[0].i) for n in found.model.proto.graph.node if n.op_type == "Cast"]
+    assert len(casts) == len(set(casts))
+    x, z = (generator.standard_normal((1, 4, 6, 6)).astype(numpy.float32) for _ in range(2))
+    for reference, other in zip(run(model, x=x, z=z), run(found.model, x=x, z=z), strict=True):
+        assert numpy.abs(reference - other).max() <= 2**-8 * numpy.abs(reference).max()
+        assert nodes or (reference == other).all()
 
 
 def test_a_float32_neighbour_reads_one_cast() -> None:
