@@ -34,6 +34,9 @@ from deploykit.core.runtime import open_session, run_session
 
 Array = NDArray[Any]
 
+MEASURE = "layer_alone_relative_l2"
+"""The layer's own error among a tensor's measures."""
+
 FRAMES = 4
 """Frames that each layer runs on, spread over all."""
 
@@ -143,8 +146,14 @@ class LayerNetwork:
         ]
         layers = _judged(layers, options.noise)
         wrong = [layer for layer in layers if layer.wrong]
+        own = {layer.tensor: layer.alone for layer in layers if layer.alone is not None}
+        tensors = (
+            replace(item, measures={**item.measures, MEASURE: own[item.name]}) if item.name in own else item
+            for item in diff.tensors
+        )
         return replace(
             diff,
+            tensors=tuple(tensors),
             layers=tuple(asdict(layer) for layer in layers),
             layers_verdict=_verdict(layers, wrong, options.noise),
             around=tuple(_around(layers, wrong[0])) if wrong else (),

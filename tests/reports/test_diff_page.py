@@ -84,3 +84,15 @@ def test_a_browser_draws_it_without_an_error(page: Path, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert 'data-picture="1" data-drawn="yes"' in done.stdout
     assert "CONSOLE" not in done.stderr
+
+
+def test_what_clips_steps_and_layers_have_shown(page: Path, tmp_path: Path) -> None:
+    board, between = tmp_path / "board", tmp_path / "reference"
+    arguments = ["diff", str(tmp_path / "reference"), str(board), "--page", str(page), "--no-diagnosis"]
+    for frame in (1, 3):  # three of four frames show the first one
+        shutil.copy(board / "000" / "good.npy", board / f"{frame:03d}" / "good.npy")
+    shutil.copy(board / "000" / "good.npy", board / "002" / "good.npy")
+    assert run([*arguments, "--between", f"float16={between}"]) == 1
+    text = re.sub(r"<[^>]*>", "", page.read_text())
+    assert "Over time: frozen at good: the board shows the first frame in all frames" in text
+    assert "The step that broke: float16 -&gt; board: 2 of 3 tensors miss their limits" in text

@@ -78,6 +78,8 @@ def test_the_layer_that_is_wrong_by_itself(model: Path, capsys: pytest.CaptureFi
     assert layers["second"]["alone"] < 1e-6  # inner is no dump: the segment from kept on is run
     assert layers["second"]["reads"] == ["kept"]
     assert 1e-5 < layers["second"]["fp16"] < 1e-2  # 16-bit floats have 11 bits: 2^-11 = 5e-4 a rounding
+    kept = next(item for item in result["tensors"] if item["name"] == "kept")
+    assert kept["measures"]["layer_alone_relative_l2"] == layers["kept"]["alone"]
     assert result["first_divergence"] == "kept"  # the order comes from the network
     assert result["around"] == [
         "  x (input)",

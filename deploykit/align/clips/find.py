@@ -14,6 +14,9 @@ from deploykit.align.clips.trend import trend_finding
 Runs = Mapping[str, Mapping[str, Track]]
 """kind of fault -> tensor -> its track in the reference's run with that fault (as `board`)."""
 
+WHOLE = ("lag", "ahead", "frozen", "clip_order")
+"""Orders that nearly all frames of a run show."""
+
 
 def find_faults(
     tracks: Iterable[Track],
@@ -25,8 +28,8 @@ def find_faults(
     """Give what is wrong over time, tensors in computing order. `state`: pairs of (output, input).
 
     What most tensors show of the order of frames explains all that comes after it; then faults of the state
-    explain the errors' course. An order that few tensors show counts after both: a wrong state makes frames
-    look like others.
+    explain the errors' course. An order that few tensors show counts after those, as a wrong state makes some
+    frames look like others; only one that nearly all frames show goes before what the errors' course tells.
     """
     by_name = {track.name: track for track in tracks}
     writers = {read: written for written, read in state}
@@ -39,8 +42,11 @@ def find_faults(
     seen = _read_states(by_name, writers) if in_step else []
     if not seen and 2 * len(moved) > len(plain) - len(still):
         return (_first(moved),)
-    found = seen or _state_faults(by_name, writers, runs or {}, noise) or moved
-    found = found or [item for item in (trend_finding(track, noise) for track in plain) if item is not None]
+    found = seen or _state_faults(by_name, writers, runs or {})
+    found = found or [item for item in moved if item.kind in WHOLE]
+    if not found and not any(read in by_name for read in writers):
+        found = _present(course_finding(track, noise) for track in by_name.values())
+    found = found or moved or _present(trend_finding(track, noise) for track in plain)
     if found:
         return (_first(found),)
     return (_first(still),) if plain and len(still) == len(plain) else ()
@@ -48,28 +54,26 @@ def find_faults(
 
 def _read_states(by_name: Mapping[str, Track], writers: Mapping[str, str]) -> list[ClipFinding]:
     """Look at the states that were dumped themselves."""
-    found = [
+    return _present(
         state_finding(by_name[read], by_name.get(written))
         for read, written in writers.items()
         if read in by_name
-    ]
-    return [item for item in found if item is not None]
+    )
 
 
-def _state_faults(
-    by_name: Mapping[str, Track], writers: Mapping[str, str], runs: Runs, noise: float
-) -> list[ClipFinding]:
+def _state_faults(by_name: Mapping[str, Track], writers: Mapping[str, str], runs: Runs) -> list[ClipFinding]:
+    """Look at states that were dumped; where there is nothing, at the runs with faults in them."""
     found = _read_states(by_name, writers)
     for name, track in by_name.items():
         if found:
             break
         others = {kind: tracks[name] for kind, tracks in runs.items() if name in tracks}
-        item = explained_by(track, others)
-        found += [item] if item is not None else []
-    if found or any(read in by_name for read in writers):
-        return found
-    courses = [course_finding(track, noise) for track in by_name.values()]
-    return [item for item in courses if item is not None]
+        found = _present([explained_by(track, others)])
+    return found
+
+
+def _present(found: Iterable[ClipFinding | None]) -> list[ClipFinding]:
+    return [item for item in found if item is not None]
 
 
 def _first(found: Sequence[ClipFinding]) -> ClipFinding:
