@@ -72,4 +72,6 @@ def test_every_use_and_width_is_read_and_biases_are_left_out(workspace: Workspac
         Encoding("h", "activation", "int8", (0.5,), (-3,)),
         Encoding("w", "weight", "int8", (0.25, 0.75), (0, 0), shape=(2,), axis=1),
     )
-    assert found[0].ranges == ((pytest.approx(-32.768), pytest.approx(32.767)),)
+    ((low, high),) = found[0].ranges
+    assert low == pytest.approx(-32.768)
+    assert high == pytest.approx(32.767)
