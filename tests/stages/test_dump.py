@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy
 import pytest
@@ -66,6 +66,27 @@ def test_every_tensor_over_all_frames_with_the_state_that_was_read(bench: Bench,
     assert load(bench, dumps, "previous")[:, 0, 0, 0, 0].tolist() == [0.0, 0.5, 0.75, 0.0]
     assert dumps.clips == (("clip 0", 3), ("clip 1", 1))
     assert dumps.state == (("memory", "previous"),)
+
+
+@pytest.mark.parametrize(
+    ("state", "memory"),
+    [("reset", [0.5, 0.75, 0.5]), ("carried", [0.5, 0.75, 0.875]), ("stateless", [0.5] * 3)],
+)
+def test_faults_of_the_state_can_be_put_in(
+    bench: Bench, network: Partition, state: Literal["reset", "carried", "stateless"], memory: list[float]
+) -> None:
+    """memory = (1 + previous) / 2, over a clip of two frames and one of one."""
+    params = DumpParams(state=state)
+    dumps = collect_dumps(network, clips(2, 1), label="float", params=params, workspace=bench.workspace)
+    assert load(bench, dumps, "memory")[:, 0, 0, 0, 0].tolist() == memory
+    assert (
+        load(bench, dumps, "previous")[1:, 0, 0, 0, 0].tolist()
+        == {
+            "reset": [0.5, 0.0],
+            "carried": [0.5, 0.75],
+            "stateless": [0.0, 0.0],
+        }[state]
+    )
 
 
 def test_each_tensor_names_its_node_segment_and_inputs(bench: Bench, network: Partition) -> None:
