@@ -162,6 +162,8 @@ name:
     t::float16    the same as `t` for float16 nodes, which write their results as float16 `t` themselves, but
                   for outputs of the graph
     t::float32    the same as a float16 `t` for float32 nodes
+
+`t::equalised` is no helper: it stands for `t`, with a factor for each channel, so that `t` itself is gone.
 """
 
 

@@ -21,6 +21,7 @@ from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize.bias import bias_corrections, hold_frames
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
+from deploykit.stages.quantize.equalise import Equalised, equalise, rename
 from deploykit.stages.quantize.float16 import with_float16
 from deploykit.stages.quantize.folding import fold_channel_factors
 from deploykit.stages.quantize.layers import find_layers
@@ -54,6 +55,10 @@ def quantize_network(
     prepared = [each.segment for each in folded]
     for new, old in (pair for each in folded for pair in each.ids.items()):
         schemes[new], granularities[new] = schemes[old], granularities[old]
+    equalised = Equalised(partition, tuple(prepared), frozenset(), ())
+    if params.equalisation and params.per_channel:
+        equalised = equalise(partition, prepared, schemes, granularities, clips, workspace=workspace)
+    partition, prepared = equalised.partition, list(equalised.prepared)
     placement = place(partition, plan, schemes, prepared, fused=plan.fused if params.fusion else ())
     wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
     whole = peak_tensors(NetworkFlow(partition))
@@ -93,6 +98,7 @@ def quantize_network(
         held = hold_frames(partition, layers, clips, count=calibration.frames, workspace=workspace)
         models = emit(bias_corrections(models, layers, held))
     models, halved = with_float16(models, partition, plan, clips, workspace=workspace)
+    rename(models, equalised.renamed)
     segments = _save(prepared, models, workspace)
     return dataclasses.replace(
         partition,
@@ -103,6 +109,7 @@ def quantize_network(
             *partition.notices,
             *_notices(partition, placement, calibration),
             *(notice for each in folded for notice in each.notices),
+            *equalised.notices,
             *halved,
         ),
     )

@@ -18,7 +18,8 @@ class QuantizeParams:
     for all. `weight_scales`: "max" so that no weight saturates, "mse" with their least squared error.
     `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs. `bias_correction`:
     whether biases make up for the mean error. `fusion`: nothing is rounded between a layer and the function
-    that the chip computes on its way out.
+    that the chip computes on its way out. `equalisation`: channels of very different size get factors, which
+    the layers around them take.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
@@ -29,3 +30,4 @@ class QuantizeParams:
     rounding: Literal["nearest", "gptq"] = "gptq"
     bias_correction: bool = True
     fusion: bool = True
+    equalisation: bool = True

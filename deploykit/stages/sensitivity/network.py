@@ -58,7 +58,9 @@ def network_sensitivity(
     networks = {}
     for scheme in workspace.track(params.schemes, "quantizing whole networks", len(params.schemes)):
         plan = uniform_plan(flow, units, scheme)
-        changed = quantize(partition, plan, kept, params=QuantizeParams(), workspace=workspace)
+        # layers are exchanged one by one, so that every tensor has to hold the float network's values
+        own_values = QuantizeParams(equalisation=False)
+        changed = quantize(partition, plan, kept, params=own_values, workspace=workspace)
         networks[scheme] = joined(changed, workspace, flow.activations)
     with workspace.scratch() as folder:
         frames = write_frames(partition, kept, folder, workspace, most=params.frames)
