@@ -4,9 +4,9 @@
 
 Each network is predicted from the others of its chip (from forty on, in ten folds), and from those of other
 families; whatever the fit chooses, it chooses inside of each. Beside stand the data sheet's roofline and the
-share of networks inside the 90 % interval that the others give. `no attention` leaves out networks with a
-product of two activations. Chips whose error is above `chip_fit.PASSES` are named as outside of the model.
-The last line is JSON.
+share of networks inside the 90 % interval that the others give. `no transformers` leaves out transformers and
+hybrids of them (`published_latency.TRANSFORMERS`). Chips whose error is above `chip_fit.PASSES` are named as
+outside of the model. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from typing import Any
 
 import numpy
 
-from benchmarks.published_latency import BOARDS, Board, measurements_of, published_table, read_rows
+from benchmarks.published_latency import (
+    BOARDS,
+    Board,
+    is_transformer,
+    measurements_of,
+    published_table,
+    read_rows,
+)
 from deploykit.analysis.blanks import fill_blanks
 from deploykit.analysis.calibration.chip_fit import ChipFit, Measured, fit_chip
 from deploykit.analysis.calibration.held_out import errors
@@ -50,8 +57,10 @@ def _results(board: Board, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
     measurements, _ = measurements_of(board, rows)
     layers = layers_of(measurements)
     known: Rows = list(zip(measurements, layers, strict=True))
-    plain = [item for item in known if all(row.kind != "matmul" for row in item[1])]
-    choices = [("", known), ("no attention", plain)] if FEWEST <= len(plain) < len(known) else [("", known)]
+    plain = [item for item in known if not is_transformer(item[0].model)]
+    choices = [("", known)]
+    if FEWEST <= len(plain) < len(known):
+        choices.append(("no transformers", plain))
     if len(known) < FEWEST:
         print(f"\n{board.profile} {board.scheme}: {len(known)} networks with a layer table; too few")
         return []

@@ -49,6 +49,15 @@ BOARDS = (
 """In the order of the printed table. The last is a dataflow chip: the model is not made for it."""
 
 
+TRANSFORMERS = ("deit", "edgenext", "efficientformer", "efficientvit", "fastvit", "swin", "vit_", "yolo12")
+"""How the tables of transformers begin, and of convolutional networks with parts of them."""
+
+
+def is_transformer(table: str) -> bool:
+    """Say whether a network is a transformer or a hybrid of one, by its family."""
+    return table.startswith(TRANSFORMERS)
+
+
 def published_table() -> Path | None:
     """Give the file of published latencies, if the environment names its folder."""
     path = Path(os.environ.get("DEPLOYKIT_GOLDEN", "")) / "latency" / "published.csv"

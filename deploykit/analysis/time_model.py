@@ -4,8 +4,8 @@ A layer takes the longer of work / rate and off-chip bytes / bandwidth, then wha
 an overhead; a network takes a fixed time on top. Layers with MACs work at `efficiency` of their class x
 peak, the others at the vector rate of their class (bytes read and written a second). Operations by table
 behind MACs (the sigmoid of a SiLU) read and write an element each, at the rate of such layers. Activations
-stay on the chip where a layer's inputs and outputs together fit `resident_bytes`; where neither they nor the
-weights fit, the cheaper of the two is read again for every tile of the other.
+stay on the chip where a layer's inputs and outputs together fit `resident_bytes`; with `rereads_tiles`, where
+neither they nor the weights fit, the cheaper of the two is read again for every tile of the other.
 """
 
 from __future__ import annotations
@@ -138,12 +138,12 @@ def layer_columns(
     )
 
 
-def off_chip_bytes(table: LayerColumns, resident_bytes: float) -> Floats:
+def off_chip_bytes(table: LayerColumns, resident_bytes: float, *, rereads_tiles: bool = False) -> Floats:
     """Give the bytes that each layer moves over the memory bus."""
     weights, activations = table.weight_bytes, table.activation_bytes
     spilled = numpy.where(activations <= resident_bytes, 0.0, activations)
-    if resident_bytes <= 0:
-        return weights + spilled  # nothing is known of the tiles
+    if not rereads_tiles or resident_bytes <= 0:
+        return weights + spilled
     again_weights = weights * (numpy.ceil(activations / resident_bytes) - 1)
     again_activations = activations * (numpy.ceil(weights / resident_bytes) - 1)
     tiled = (weights > resident_bytes) & (activations > resident_bytes)
@@ -161,7 +161,8 @@ def layer_times(table: LayerColumns, rates: Rates, *, peak_ops_per_s: float) -> 
     rate_class = table.rate_class
     amount = numpy.where(rate_class < len(MAC_CLASSES), table.ops, table.activation_bytes)
     work_s = amount / by_class[rate_class]
-    memory_s = off_chip_bytes(table, rates.resident_bytes) / rates.bandwidth_bytes_per_s
+    moved = off_chip_bytes(table, rates.resident_bytes, rereads_tiles=rates.rereads_tiles)
+    memory_s = moved / rates.bandwidth_bytes_per_s
     special_s = table.special_bytes / rates.vector_bytes_per_s["special"]
     busy_s = numpy.maximum(work_s, memory_s)
     return LayerTimes(work_s, memory_s, special_s, busy_s + special_s + rates.layer_overhead_s)

@@ -17,6 +17,8 @@ class Rates:
     bytes that layers without MACs read and write a second, by class: elementwise, pooling and upsampling;
     softmax, normalisation and activations by table (special); concatenation and transposition (move).
     Activations stay on the chip where a layer's inputs and outputs together fit `resident_bytes`.
+    With `rereads_tiles`, where neither they nor the weights fit, one of them is read again for every tile of
+    the other.
     """
 
     efficiency: dict[MacClass, float]
@@ -25,6 +27,7 @@ class Rates:
     vector_bytes_per_s: dict[VectorClass, float]
     layer_overhead_s: float
     network_overhead_s: float
+    rereads_tiles: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_sixteen_bits_move_twice_the_bytes() -> None:
 def test_what_moves_off_the_chip(read: int, weights: int, write: int, moved: int) -> None:
     row = LayerRow("conv", 1, 0, read, weights, write)
     columns = layer_columns([[row]], weight_bits=8, activation_bits=8)
-    assert off_chip_bytes(columns, 1000) == pytest.approx([moved])
+    assert off_chip_bytes(columns, 1000, rereads_tiles=True) == pytest.approx([moved])
 
 
 def test_the_data_sheet_knows_neither_overhead_nor_chip_memory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy
 
@@ -16,6 +17,18 @@ square."""
 
 STEPS = 40
 SETTLED = 1e-4
+
+
+REREAD_GAIN = 1.0
+"""By how much the objective has to fall for tiles that are read again: the error of one network by ten points
+of its latency. Less may be chance, and the plain rule stays."""
+
+
+class OnChip(NamedTuple):
+    """What a fit is tried with: bytes that stay on the chip, and whether tiles are read again."""
+
+    resident_bytes: float
+    rereads_tiles: bool
 
 
 @dataclass(frozen=True)
@@ -38,21 +51,27 @@ class _State:
 
 def fit_rates(table: LayerColumns, latency_s: Floats, prior: Prior) -> Fit:
     """Minimise the soft-L1 error of log latencies and the priors, over every on-chip size that the prior
-    has.
+    has, and with tiles that are read again where the measurements ask for it (`REREAD_GAIN`).
 
     The method is Levenberg and Marquardt's, with the weights of the robust loss taken anew at every step.
     """
-    fits = [_fit_at(table, latency_s, prior, size) for size in prior.resident_bytes]
-    return min(fits, key=lambda fit: fit.objective)
+    plain, tiled = (
+        min(
+            (_fit_at(table, latency_s, prior, OnChip(size, rereads)) for size in prior.resident_bytes),
+            key=lambda fit: fit.objective,
+        )
+        for rereads in (False, True)
+    )
+    return tiled if tiled.objective < plain.objective - REREAD_GAIN else plain
 
 
-def _fit_at(table: LayerColumns, latency_s: Floats, prior: Prior, resident_bytes: float) -> Fit:
+def _fit_at(table: LayerColumns, latency_s: Floats, prior: Prior, memory: OnChip) -> Fit:
     target = numpy.log(latency_s)
-    state = _evaluate(prior.centre, table, target, prior, resident_bytes)
+    state = _evaluate(prior.centre, table, target, prior, memory)
     damping = 1e-2
     for _ in range(STEPS):
         step = _step(state, prior, damping)
-        tried = _evaluate(state.logs + step, table, target, prior, resident_bytes)
+        tried = _evaluate(state.logs + step, table, target, prior, memory)
         if tried.objective > state.objective:
             damping *= 5
             if damping > 1e6:
@@ -62,7 +81,7 @@ def _fit_at(table: LayerColumns, latency_s: Floats, prior: Prior, resident_bytes
         state, damping = tried, max(damping / 3, 1e-6)
         if gain < SETTLED * max(state.objective, 1.0):
             break
-    return Fit(unpack(state.logs, resident_bytes), state.objective)
+    return Fit(unpack(state.logs, *memory), state.objective)
 
 
 def _step(state: _State, prior: Prior, damping: float) -> Floats:
@@ -84,10 +103,8 @@ def _prior_terms(logs: Floats, prior: Prior) -> tuple[Floats, Floats]:
     return pull + above / CAP_WIDTH**2, stiffness + (above > 0) / CAP_WIDTH**2
 
 
-def _evaluate(
-    logs: Floats, table: LayerColumns, target: Floats, prior: Prior, resident_bytes: float
-) -> _State:
-    times = layer_times(table, unpack(logs, resident_bytes), peak_ops_per_s=prior.peak_ops_per_s)
+def _evaluate(logs: Floats, table: LayerColumns, target: Floats, prior: Prior, memory: OnChip) -> _State:
+    times = layer_times(table, unpack(logs, *memory), peak_ops_per_s=prior.peak_ops_per_s)
     fixed_s = float(numpy.exp(logs[-1])) * table.fixed
     totals = table.sums(times.total_s) + fixed_s
     errors = numpy.log(totals) - target

@@ -77,7 +77,7 @@ def prior_for(peak_ops_per_s: float, bandwidth_bytes_per_s: float | None) -> Pri
     return Prior(centre, numpy.array([spread for _, spread in pairs]), peak_ops_per_s)
 
 
-def unpack(logs: Floats, resident_bytes: float) -> Rates:
+def unpack(logs: Floats, resident_bytes: float, rereads_tiles: bool) -> Rates:
     """Give rates from the logarithms of: efficiencies by class, bandwidth, vector rates by class, the
     overheads of a layer and of a network."""
     values = [float(value) for value in numpy.exp(logs)]
@@ -89,4 +89,5 @@ def unpack(logs: Floats, resident_bytes: float) -> Rates:
         vector_bytes_per_s=dict(zip(VECTOR_CLASSES, values[macs + 1 : macs + 1 + vectors], strict=True)),
         layer_overhead_s=values[-2],
         network_overhead_s=values[-1],
+        rereads_tiles=rereads_tiles,
     )

@@ -62,6 +62,8 @@ def section_lines(items: Sequence[Calibration]) -> Iterator[str]:
         yield f"      vector_bytes_per_s: {_mapping(rates.vector_bytes_per_s)}"
         yield f"      layer_overhead_s: {_number(rates.layer_overhead_s)}"
         yield f"      network_overhead_s: {_number(rates.network_overhead_s)}"
+        if rates.rereads_tiles:
+            yield "      rereads_tiles: true"
         yield "    spread:"
         yield f"      log_width: {_number(spread.log_width)}"
         yield f"      per_outside: {_number(spread.per_outside)}"
