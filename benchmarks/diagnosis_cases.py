@@ -439,34 +439,44 @@ def _visible(board: Board, dump: bytes) -> bool:
 
 
 def unrelated(found: list[tuple[str, Array]], count: int, random: Random) -> Iterator[Case]:
-    """Pairs without a cause: noise of many kinds, other tensors of the same shape, shuffled places."""
+    """Pairs without a cause: unrelated values, the rounding of 4 and 8 bits and of float16, noise, drift."""
     for index in range(count):
         reference = found[index % len(found)][1]
-        kind = index % 5
-        spread = float(reference.std())
-        if kind == 0:
-            values, expected = (
-                reference + spread * random.uniform(0.02, 0.5) * random.normal(size=reference.shape),
-                "noise",
-            )
-        elif kind == 1:
-            step = float(numpy.ptp(reference)) / random.choice([15, 63, 255])
-            values, expected = numpy.rint(reference / step) * step, "noise"
-        elif kind == 2:
-            values, expected = (
-                random.normal(size=reference.shape) * spread + reference.mean(),
-                "no explanation",
-            )
-        elif kind == 3:
-            other = numpy.resize(found[(index * 7 + 3) % len(found)][1], reference.shape)
-            values, expected = other, "no explanation"
-        else:
-            values = reference * (1 + random.uniform(0.05, 0.3) * random.normal(size=reference.shape))
-            expected = "noise"
+        other = found[(index * 7 + 3) % len(found)][1]
+        values, expected = _without_cause(index % 8, reference, other, random)
         contract = Contract(reference.shape)
         dump = encode(values.astype(numpy.float32), contract)
-        if reference.size >= 64 and not numpy.array_equal(values, reference):
+        if reference.size >= 64 and not numpy.array_equal(values.astype(numpy.float32), reference):
             yield Case(expected, reference, dump, contract, ())
+
+
+def _without_cause(kind: int, reference: Array, other: Array, random: Random) -> tuple[Array, str]:
+    spread = float(reference.std())
+    if kind == 0:
+        share = random.uniform(0.02, 0.5)
+        return reference + share * spread * random.normal(size=reference.shape), "noise"
+    if kind == 1:
+        step = float(numpy.ptp(reference)) / random.choice([63, 127, 255])
+        return numpy.rint(reference / step) * step, "noise"
+    if kind == 2:
+        return random.normal(size=reference.shape) * spread + reference.mean(), "no explanation"
+    if kind == 3:
+        return numpy.resize(other, reference.shape), "no explanation"
+    if kind == 4:
+        share = random.uniform(0.05, 0.3)
+        return reference * (1 + share * random.normal(size=reference.shape)), "noise"
+    if kind == 5:
+        return reference.astype(numpy.float16), "noise"
+    if kind == 6:  # 4-bit codes, one scale a channel
+        axes = tuple(axis for axis in range(reference.ndim) if axis != 1)
+        low, high = reference.min(axes, keepdims=True), reference.max(axes, keepdims=True)
+        step = numpy.where(high > low, (high - low) / 15, 1)
+        return numpy.rint((reference - low) / step) * step + low, "noise"
+    walk = numpy.cumsum(
+        random.normal(size=reference.size)
+    )  # drift: the error of each value builds on the last
+    walk *= random.uniform(0.05, 0.3) * spread / max(1e-30, float(walk.std()))
+    return reference + (walk - walk.mean()).reshape(reference.shape), "noise"
 
 
 def _moved(board: Board, values: Array, *kinds: str) -> Board | None:

@@ -99,6 +99,7 @@ def fixed_point(name: str) -> FixedPoint | None:
     return FixedPoint(total, fraction, signed) if total in (8, 16, 32) else None
 
 
+@cache
 def bits(name: str) -> int:
     """Give the bits that one stored value takes."""
     if name in ("int4", "uint4"):
@@ -106,6 +107,7 @@ def bits(name: str) -> int:
     return storage(name).itemsize * 8
 
 
+@cache
 def storage(name: str, endian: str = "little") -> numpy.dtype[Any]:
     """Give numpy's type of the stored codes (of a byte that two values share for 4 bits)."""
     fixed = fixed_point(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from deploykit.align import element_types
@@ -30,6 +31,7 @@ def padded_shape(pieces: tuple[Piece, ...], rank: int) -> list[int]:
     return [math.prod(piece.length for piece in pieces if piece.axis == axis) for axis in range(rank)]
 
 
+@lru_cache(1 << 12)
 def pieces_of(contract: Contract) -> tuple[Piece, ...]:
     """Give the axes in memory, outermost first, with their strides."""
     unit = 1 if element_types.bits(contract.dtype) == 4 else element_types.bits(contract.dtype) // 8

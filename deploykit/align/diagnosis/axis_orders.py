@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy
 
-from deploykit.align.diagnosis.reading import Order
+from deploykit.align.diagnosis.reading import Order, Reading
 from deploykit.align.element_types import Array
 
 LONGEST = 1024
 PLACES = 400
 PLANES = 4
 FARTHEST = 64
+ROUNDS = 64
+ALIKE = 1e-7
+"""A correlation from which two slices count as alike at all."""
 
 WEIGHTS = {"reversed": 1.0, "shifted": 1.2, "rolled": 1.3, "permuted": 2.0}
 """How much each order weighs beside a plain fault."""
@@ -41,21 +45,34 @@ def propose(axis: int, x: Array, y: Array) -> Iterator[Order]:
     yield Order(axis, tuple(range(length - 1, -1, -1)), "reversed")
     steps = [step for step in range(-min(FARTHEST, length // 2), min(FARTHEST, length // 2) + 1) if step]
     if length > 2:
-        mean = [float(numpy.nanmean(numpy.diagonal(match, step))) for step in steps]
+        mean = [float(numpy.trace(match, step)) / (length - abs(step)) for step in steps]
         for place in numpy.argsort(mean)[::-1][:2]:
             step = steps[int(place)]
             moved = tuple(index + step if 0 <= index + step < length else -1 for index in range(length))
             yield Order(axis, moved, "shifted")
     if length > 2:
-        rolls = [
-            float(match[numpy.arange(length), (numpy.arange(length) + step) % length].mean())
-            for step in range(1, length)
-        ]
-        step = 1 + int(numpy.argmax(rolls))
+        index = numpy.arange(length)
+        rolls = numpy.take_along_axis(match, (index[:, None] + index) % length, axis=1).mean(0)
+        step = 1 + int(numpy.argmax(rolls[1:]))
         yield Order(axis, tuple((index + step) % length for index in range(length)), "rolled")
     greedy = _assignment(match)
     if greedy != tuple(range(length)):
         yield Order(axis, greedy, "permuted")
+
+
+def with_order(reading: Reading, order: Order) -> Reading:
+    """Put one more order on a reading; it composes with one on the same axis."""
+    earlier = {one.axis: one for one in reading.orders}
+    before = earlier.get(order.axis)
+    if before:
+        indices = tuple(-1 if index < 0 else before.indices[index] for index in order.indices)
+        order = Order(order.axis, indices, f"{before.name}, {order.name}")
+    kept = tuple(one for one in reading.orders if one.axis != order.axis)
+    return replace(
+        reading,
+        orders=(*kept, order),
+        weight=reading.weight + WEIGHTS[order.name.split(", ")[-1]],
+    )
 
 
 def plane_shifts(x: Array, y: Array) -> Iterator[tuple[Order, ...]]:
@@ -118,13 +135,20 @@ def _assignment(match: Array) -> tuple[int, ...]:
     """Assign slices to slices: those that fit each other best first; the order that was there breaks ties."""
     length = len(match)
     match = match + 1e-6 * numpy.eye(length)
-    taken: dict[int, int] = {}
-    used: set[int] = set()
-    for flat in numpy.argsort(match, axis=None, kind="stable")[::-1]:
-        row, column = divmod(int(flat), length)
-        if row not in taken and column not in used:
-            taken[row] = column
-            used.add(column)
-            if len(taken) == length:
-                break
-    return tuple(taken[row] for row in range(length))
+    found = numpy.full(length, -1)
+    rows, columns = numpy.arange(length), numpy.arange(length)
+    for _ in range(ROUNDS):  # pairs that are each other's best are what a greedy choice takes, too
+        left = match[numpy.ix_(rows, columns)]
+        best = left.argmax(1)
+        mutual = left.argmax(0)[best] == numpy.arange(len(rows))
+        mutual &= left[numpy.arange(len(rows)), best] > ALIKE
+        if not mutual.any():
+            break
+        found[rows[mutual]] = columns[best[mutual]]
+        rows, columns = rows[~mutual], numpy.delete(columns, best[mutual])
+        if not len(rows):
+            break
+    same = numpy.intersect1d(rows, columns)  # nothing is like these: they stay where they are
+    found[same] = same
+    found[numpy.setdiff1d(rows, same)] = numpy.setdiff1d(columns, same)
+    return tuple(found.tolist())

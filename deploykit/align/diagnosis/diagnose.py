@@ -10,9 +10,9 @@ import numpy
 
 from deploykit.align.contract import Contract, byte_count
 from deploykit.align.diagnosis.explanations import Explanation, declared_part, explanations
+from deploykit.align.diagnosis.hypotheses import Problem, problem_of
 from deploykit.align.diagnosis.reading import Reading
 from deploykit.align.diagnosis.result import Cause, Context, Diagnosis, Verdict
-from deploykit.align.diagnosis.search import Problem, problem_of
 from deploykit.align.diagnosis.value_fits import variance
 from deploykit.align.element_types import Array
 

@@ -11,12 +11,8 @@ import numpy
 from deploykit.align.contract import byte_count
 from deploykit.align.diagnosis import axis_orders, defects, resampling
 from deploykit.align.diagnosis.causes import causes_of
-from deploykit.align.diagnosis.reading import Reading, missing_bytes
-from deploykit.align.diagnosis.result import Cause, Context, Repair
-from deploykit.align.diagnosis.samples import draw
-from deploykit.align.diagnosis.search import (
+from deploykit.align.diagnosis.hypotheses import (
     FLOOR,
-    LARGE,
     PRICE,
     TAIL_WEIGHT,
     Hypothesis,
@@ -26,9 +22,11 @@ from deploykit.align.diagnosis.search import (
     judged,
     problem_of,
     sampled,
-    search,
-    with_order,
 )
+from deploykit.align.diagnosis.reading import Reading, missing_bytes
+from deploykit.align.diagnosis.result import Cause, Context, Repair
+from deploykit.align.diagnosis.samples import draw
+from deploykit.align.diagnosis.search import LARGE, search
 from deploykit.align.diagnosis.value_fits import FUNCTIONS, ValueFit, fits
 from deploykit.align.element_types import Array
 
@@ -90,7 +88,7 @@ def _with_shifts(problem: Problem, best: list[Hypothesis]) -> list[Hypothesis]:
         for orders in axis_orders.plane_shifts(values, problem.reference):
             reading = one.reading
             for order in orders:
-                reading = with_order(reading, order)
+                reading = axis_orders.with_order(reading, order)
             if len(orders) == 2:
                 reading = replace(reading, weight=reading.weight - 0.7)
             x = sampled(problem, reading, sample)
