@@ -2,8 +2,8 @@
 
     python -m benchmarks.diagnosis [--half held-out] [--seed N] [--part single] [--tensors 20] [--only FAULT]
 
-Needs the extra `ocr`. Thresholds were chosen on `--half development`, which is seed 0. Without `--part` each part
-runs as its own process. A line a fault as it goes; the last line of a part, and of the whole, is JSON.
+Needs the extra `ocr`. Thresholds were chosen on `--half development`, which is seed 0. Without `--part` each
+part runs as its own process. A line a fault as it goes; the last line of a part, and of the whole, is JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from benchmarks.diagnosis_cases import FAULTS, PAIRS, Case, made, unrelated
 from benchmarks.diagnosis_tensors import Array, tensors
 from deploykit.align.diagnosis import Diagnosis, diagnose
 from deploykit.align.diagnosis.value_fits import variance
-
 
 HELD_OUT = 7316
 """The seed of frames, pages and faults that no threshold was chosen on."""
@@ -232,7 +231,8 @@ def repaired(answer: Diagnosis, case: Case) -> bool | None:
     seen = numpy.isfinite(error)
     if seen.mean() < 0.7:
         return False
-    noise = (float(numpy.ptp(case.reference)) / 255) ** 2 / 12
+    low, high = min(0.0, float(case.reference.min())), max(0.0, float(case.reference.max()))
+    noise = ((high - low) / 255) ** 2 / 12
     allowed = max(1e-3 * variance(case.reference), 2.5 * noise)
     return bool(math.isfinite(allowed) and float(error[seen].mean()) <= allowed)
 

@@ -3,6 +3,7 @@ help."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -97,12 +98,17 @@ def transpose(board: Board, random: Random) -> Board | None:
 def channel_block(board: Board, random: Random) -> Board | None:
     block = int(random.choice([2, 3, 4, 8, 16, 32, 10]))
     layout = str(random.choice(["NC1HWC0", "NC1HWC2", "NHWC"]))
-    return _stored(board, ("channel_block", "layout"), layout=layout, channel_block=block)
+    same = (
+        ("tail",) if math.prod(board.values.shape[2:]) * board.values.shape[0] == 1 else ()
+    )  # the same bytes
+    return _stored(board, ("channel_block", "layout", *same), layout=layout, channel_block=block)
 
 
 def tile(board: Board, random: Random) -> Board | None:
     size = int(random.choice([4, 8, 16]))
-    return _stored(board, ("tile",), layout="tiled", tile=(size, size))
+    one = math.prod(board.values.shape[2:]) == 1  # a tile of one pixel is a pitch
+    same = ("channel_pitch", "row_pitch", "crop") if one else ()
+    return _stored(board, ("tile", *same), layout="tiled", tile=(size, size))
 
 
 def row_pitch(board: Board, random: Random) -> Board | None:
@@ -155,6 +161,8 @@ def channel_reverse(board: Board, random: Random) -> Board | None:
 def channel_permutation(board: Board, random: Random) -> Board | None:
     if board.values.ndim < 2 or board.values.shape[1] < 3:
         return None
+    if board.values.size < 4 * board.values.shape[1]:
+        return None  # no telling which channel is which
     return _moved(
         board, board.values[:, random.permutation(board.values.shape[1])], "channel_order", "index_order"
     )
@@ -472,11 +480,12 @@ def _without_cause(kind: int, reference: Array, other: Array, random: Random) ->
         low, high = reference.min(axes, keepdims=True), reference.max(axes, keepdims=True)
         step = numpy.where(high > low, (high - low) / 15, 1)
         return numpy.rint((reference - low) / step) * step + low, "noise"
-    walk = numpy.cumsum(
-        random.normal(size=reference.size)
-    )  # drift: the error of each value builds on the last
+    # Drift: the error of each value builds on the last. No offset a channel, which would be a cause.
+    lines = reference.reshape(math.prod(reference.shape[:2]), -1)
+    walk = numpy.cumsum(random.normal(size=lines.shape), axis=1)
+    walk -= walk.mean(1, keepdims=True)
     walk *= random.uniform(0.05, 0.3) * spread / max(1e-30, float(walk.std()))
-    return reference + (walk - walk.mean()).reshape(reference.shape), "noise"
+    return (lines + walk).reshape(reference.shape), "noise"
 
 
 def _moved(board: Board, values: Array, *kinds: str) -> Board | None:

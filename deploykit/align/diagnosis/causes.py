@@ -10,7 +10,7 @@ from deploykit.align.contract import Contract, as_yaml
 from deploykit.align.diagnosis.geometries import fitted_tail
 from deploykit.align.diagnosis.reading import Order, Reading, missing_bytes
 from deploykit.align.diagnosis.result import Cause, Repair
-from deploykit.align.diagnosis.value_fits import ValueFit
+from deploykit.align.diagnosis.value_fits import HALF_MOST, ValueFit
 
 
 def causes_of(
@@ -182,7 +182,7 @@ def _value_causes(declared: Contract, fit: ValueFit) -> Iterator[Cause]:
     parts = fit.name.split("+")
     if parts[0] == "saturation":
         ends = [f"{end:.6g}" for end in (fit.low, fit.high) if abs(end) < 1e300]
-        if fit.high > 60000 and abs(fit.high - 65504) < 64:
+        if any(abs(abs(end) - HALF_MOST) < 64 for end in (fit.low, fit.high)):
             yield Cause(
                 "fp16_overflow",
                 "stops at 65504, the largest float16",

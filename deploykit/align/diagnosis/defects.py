@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 import numpy
 
-from deploykit.align.diagnosis.value_fits import variance
+from deploykit.align.diagnosis.value_fits import HALF_MOST, variance
 from deploykit.align.element_types import Array
-
-HALF_MOST = 65504.0
-"""The largest number of float16."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,12 @@ def wrong_part(x: Array, y: Array, channel_axis: int) -> Defect | None:
         others = tuple(other for other in range(y.ndim) if other != axis)
         profile = error.mean(others) / variance(y)
         found = _split(profile)
+        still = _still(x, y, axis) if axis == channel_axis else []
+        if still:
+            good = [index for index in range(length) if index not in set(still)]
+            left = float(profile[good].mean())
+            if found is None or left < 4 * found[1] or found[1] > 0.1 * total:
+                found = still, left
         if found is None:
             continue
         bad, loss = found
@@ -81,6 +84,14 @@ def wrong_part(x: Array, y: Array, channel_axis: int) -> Defect | None:
         if best is None or _rank(defect, y) < _rank(best, y):
             best = defect
     return best
+
+
+def _still(x: Array, y: Array, axis: int) -> list[int]:
+    """Give the slices that are constant on the board alone; none where that is most of them."""
+    others = tuple(other for other in range(x.ndim) if other != axis)
+    size = numpy.abs(x).max(others) + 1e-30
+    still = (numpy.ptp(x, axis=others) <= 1e-6 * size) & (numpy.ptp(y, axis=others) > 1e-3 * size)
+    return numpy.nonzero(still)[0].tolist() if 0 < still.sum() <= 0.75 * len(still) else []
 
 
 def _rank(defect: Defect, y: Array) -> float:
@@ -127,7 +138,10 @@ def _copied(x: Array, axis: int, bad: list[int]) -> str:
     """Say where the bad slices repeat a good one."""
     slices = numpy.moveaxis(x, axis, 0)
     good = [index for index in range(len(slices)) if index not in set(bad)]
-    for source in good[:4]:
+    middle = slices.reshape(len(slices), -1)[:, slices[0].size // 2]
+    for source in good:
+        if middle[source] != middle[bad[0]]:
+            continue
         if all(numpy.array_equal(slices[index], slices[source]) for index in bad):
             return f"copies of {source}"
     return ""
@@ -143,7 +157,7 @@ def constant(board: Array, channel_axis: int) -> str:
     if rank < 2 or not 0 <= channel_axis < rank:
         return ""
     others = tuple(axis for axis in range(rank) if axis != channel_axis)
-    if board.size >= 4 * board.shape[channel_axis] and float(numpy.ptp(board, axis=others).max()) == 0:
+    if math.prod(board.shape[channel_axis + 1 :]) >= 4 and float(numpy.ptp(board, axis=others).max()) == 0:
         return "one value a channel"
     return ""
 

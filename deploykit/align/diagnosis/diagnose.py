@@ -10,7 +10,7 @@ import numpy
 
 from deploykit.align.contract import Contract, byte_count
 from deploykit.align.diagnosis.explanations import Explanation, declared_part, explanations
-from deploykit.align.diagnosis.hypotheses import Problem, problem_of
+from deploykit.align.diagnosis.hypotheses import Problem, gain_drifts, problem_of
 from deploykit.align.diagnosis.reading import Reading
 from deploykit.align.diagnosis.result import Cause, Context, Diagnosis, Verdict
 from deploykit.align.diagnosis.value_fits import variance
@@ -59,7 +59,7 @@ def diagnose(
 def _verdict(problem: Problem, found: list[Explanation], before: float, finite: bool) -> Diagnosis:
     best = found[0]
     for one in found[1:]:
-        nearly = one.score - best.score < MARGIN
+        nearly = one.score - found[0].score < MARGIN and (one.loss <= ACCEPTED or best.loss > ACCEPTED)
         if nearly and _contains(best, one) and not _contains(one, best):
             best = one  # the simpler of two that hold the same
     sqnr = _sqnr(problem, before)
@@ -72,10 +72,11 @@ def _verdict(problem: Problem, found: list[Explanation], before: float, finite: 
     runner_up = second.causes if second else ()
     verdict: Verdict
     if not best.causes:
-        verdict = "noise" if best.loss <= NOISE else "no explanation"
+        verdict = "noise" if best.loss <= NOISE and not gain_drifts(problem) else "no explanation"
         return Diagnosis(verdict, (), runner_up, 0.0, r, 0.0, sqnr)
     if best.loss > ACCEPTED:
-        verdict = "noise" if before <= NOISE and finite else "no explanation"
+        plain = before <= NOISE and finite and not gain_drifts(problem)
+        verdict = "noise" if plain else "no explanation"
         return Diagnosis(verdict, (), best.causes, 0.0, r, 0.0, sqnr)
     verdict = "ambiguous" if second and second.causes and margin < MARGIN else "named"
     return Diagnosis(verdict, best.causes, runner_up, explained, r, confidence, sqnr, best.repair)
@@ -83,8 +84,42 @@ def _verdict(problem: Problem, found: list[Explanation], before: float, finite: 
 
 def _contains(other: Explanation, best: Explanation) -> bool:
     """Say whether an explanation only adds to the best one, or is a more general form of it."""
+    if [cause.kind for cause in other.causes] == ["reordered"]:
+        return all(cause.kind in _PLACES for cause in best.causes)
+    if _same_but_missing(best, other):
+        return True
     whole = [part for cause in other.causes for part in _covered(cause)]
     return all(_covered(cause)[-1] in whole for cause in best.causes)
+
+
+_PLACES = (
+    "reordered",
+    "layout",
+    "transpose",
+    "channel_block",
+    "channel_order",
+    "flip",
+    "batch",
+    "index_order",
+    "shift",
+    "letterbox",
+)
+
+
+def _same_but_missing(best: Explanation, other: Explanation) -> bool:
+    """Say whether the other is the best one without some of the places: a shift beside a roll."""
+    if best.repair is None or other.repair is None:
+        return False
+    if [cause.kind for cause in best.causes] != [cause.kind for cause in other.causes]:
+        return False
+    ours, theirs = best.repair.reading.orders, other.repair.reading.orders
+    if best.repair.reading.contract != other.repair.reading.contract or len(ours) != len(theirs):
+        return False
+    return bool(ours) and all(
+        left.axis == right.axis
+        and all(there in (here, -1) for here, there in zip(left.indices, right.indices, strict=True))
+        for left, right in zip(ours, theirs, strict=True)
+    )
 
 
 _GENERAL = {

@@ -120,12 +120,10 @@ def _of_reading(problem: Problem, reading: Reading, *, first: bool, last: bool) 
     for score, _, fit in scored[:3]:
         named, repair = _named(problem, reading, fit)
         yield Explanation((*named, *extra), fit.loss, score, repair)
-    if not (first or last):
-        return
     score, weight, fit = scored[0]
-    if fit.loss > 1e-6:
+    if fit.loss > 1e-6 and (first or last or not reading.orders):
         yield from _of_defects(problem, reading, values, (x, y), several, extra)
-    if fit.loss > 1e-4 and (first or fit.loss > 0.01):
+    if fit.loss > 1e-4 and (first or (last and fit.loss > 0.01)):
         yield from _of_resampling(problem, reading, values, several)
 
 

@@ -138,8 +138,8 @@ def _blocked(space: _Space) -> Iterator[tuple[Contract, float]]:
         if (
             len(plain.shape) < 2
             or min(plain.shape[-2:]) < 2
-            or tile[0] >= 2 * plain.shape[-2]
-            or tile[1] >= 2 * plain.shape[-1]
+            or tile[0] >= 4 * plain.shape[-2]
+            or tile[1] >= 4 * plain.shape[-1]
         ):
             continue
         changed = _attempt(plain, layout="tiled", tile=tile)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 
 from deploykit.align import element_types
-from deploykit.align.contract import Contract, decode, encode
+from deploykit.align.contract import Contract, byte_count, decode, encode
 from deploykit.align.diagnosis.geometries import fitted_tail
 from deploykit.align.diagnosis.reading import Reading, addresses, gather, scaled
 from deploykit.align.diagnosis.samples import Sample
@@ -90,6 +90,26 @@ def judged(
 def has_tail(problem: Problem, reading: Reading) -> bool:
     """Say whether the reading leaves bytes unread that were not declared as a tail."""
     return fitted_tail(reading.contract, problem.buffer.size) not in (0, problem.declared.tail_bytes)
+
+
+def gain_drifts(problem: Problem) -> bool:
+    """Say whether a gain for each index of one axis removes most of the error: then it is no noise."""
+    declared = replace(problem.declared, tail_bytes=0)
+    x = Reading(declared).values(problem.buffer[: byte_count(declared)])
+    y = problem.reference
+    seen = numpy.isfinite(x) & numpy.isfinite(y)
+    x, y = numpy.where(seen, x, 0.0), numpy.where(seen, y, 0.0)
+    before = float(numpy.square(x - y).sum())
+    for axis, length in enumerate(y.shape):
+        if not 2 < length <= y.size // 8:
+            continue
+        others = tuple(other for other in range(y.ndim) if other != axis)
+        power = numpy.square(x).sum(others)
+        match = (x * y).sum(others)
+        left = numpy.square(y).sum(others) - match**2 / numpy.where(power > 0, power, 1.0)
+        if float(left.sum()) < math.exp(-PRICE) * before:
+            return True
+    return False
 
 
 def fit_weight(declared: Contract, contract: Contract, fit: ValueFit) -> float:

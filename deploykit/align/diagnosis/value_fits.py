@@ -17,6 +17,12 @@ from deploykit.align.element_types import Array
 FEW = 30_000
 """Elements that tell whether a function is missing."""
 
+HALF_MOST = 65504.0
+"""The largest number of float16; one value that stops there is enough to say so."""
+
+FUNCTION_LEFT = 0.01
+"""The most that a missing or repeated function may leave (20 dB): many curves are alike."""
+
 PLATEAU_SHARE = 0.002
 """Elements at the very largest or smallest value that make a plateau."""
 
@@ -160,8 +166,8 @@ def _clipped(x: Array, y: Array, finite: Array, spread: float) -> list[ValueFit]
     at_low, at_high = finite & (x == low), finite & (x == high)
     if low == high:
         return []
-    low = low if at_low.mean() > PLATEAU_SHARE else -math.inf
-    high = high if at_high.mean() > PLATEAU_SHARE else math.inf
+    low = low if at_low.mean() > PLATEAU_SHARE or low == -HALF_MOST else -math.inf
+    high = high if at_high.mean() > PLATEAU_SHARE or high == HALF_MOST else math.inf
     inner = finite & (x > low) & (x < high)
     inside = int(inner.sum())
     if (low == -math.inf and high == math.inf) or inside < 0.1 * finite.sum() or inside < 16:
@@ -195,4 +201,4 @@ def _through_function(x: Array, y: Array, finite: Array, spread: float) -> list[
             twice = function(y)
             loss = float(numpy.square(twice - x)[finite].mean()) / variance(twice[finite])
             found.append(ValueFit(f"extra {name}", loss, 1.2))
-    return [fit for fit in found if math.isfinite(fit.loss)]
+    return [fit for fit in found if fit.loss <= FUNCTION_LEFT]
