@@ -205,3 +205,36 @@ def test_it_needs_numpy_alone() -> None:
     code = "import sys, json, deploykit.align.diagnosis; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert not {"onnx", "pydantic", "click", "scipy", "rich"} & {name.split(".")[0] for name in loaded}
+
+
+def test_channels_rolled_by_one_are_no_shift(activation: Array) -> None:
+    found = diagnose(activation, encode(numpy.roll(activation, 1, 1), PLAIN), PLAIN)
+    assert (found.verdict, found.causes[0].fix) == ("named", ("channel_order: [1, 2, 3, 4, 5, 0]",))
+
+
+def test_a_channel_that_repeats_its_neighbour(activation: Array) -> None:
+    stuck = activation.copy()
+    stuck[:, 4] = stuck[:, 3]
+    found = diagnose(activation, encode(stuck, PLAIN), PLAIN)
+    assert "channels 4 of 6 are wrong (copies of 3)" in found.text
+
+
+def test_one_value_that_stops_at_the_largest_float16(activation: Array) -> None:
+    large = (activation * (60000 / activation.max())).astype(numpy.float32)
+    large[0, 0, 0, 0] = 90000
+    found = diagnose(large, encode(numpy.minimum(large, numpy.float32(65504)), PLAIN), PLAIN)
+    assert kinds(found) == ["fp16_overflow"]
+
+
+def test_a_gain_that_drifts_along_the_width_is_not_called_noise(activation: Array) -> None:
+    drifting = activation * numpy.linspace(0.7, 1.3, SHAPE[3], dtype=numpy.float32)
+    found = diagnose(activation, encode(drifting, PLAIN), PLAIN)
+    assert (found.verdict, found.causes) == ("no explanation", ())
+
+
+def test_an_activation_that_is_missing_is_told_from_one_that_is_only_alike(activation: Array) -> None:
+    board = activation - 0.3
+    found = diagnose(numpy.maximum(board, 0), encode(board, PLAIN), PLAIN)
+    assert found.causes[0].fix == ("apply: relu",)
+    bent = (activation**1.3).astype(numpy.float32)
+    assert "activation" not in kinds(diagnose(activation, encode(bent, PLAIN), PLAIN))
