@@ -14,6 +14,8 @@ GRID_INPUTS = {"DeformConv": (2,), "GridSample": (1,), "RoiAlign": (1,), "MaxRoi
 
 SCALED_BY_CONSTANTS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Sub"})
 
+NORMALISATIONS = frozenset({"LayerNormalization", "RMSNormalization"})
+
 LEARNED = frozenset({"Conv", "ConvTranspose"})
 
 
@@ -85,6 +87,12 @@ def _walk_up(flow: NetworkFlow, node: NodeInfo, found: set[str], tensors: dict[s
             _walk_up(flow, above, found, tensors)
 
 
+def normalised_sums(flow: NetworkFlow) -> FloatMarks:
+    """Is a sum that a normalisation reads: a few channels are far larger than the rest."""
+    read = {node.inputs[0] for node in flow.nodes if node.op in NORMALISATIONS}
+    return _nodes(node for node in flow.nodes if node.op == "Add" and node.outputs[0] in read)
+
+
 def no_integer_kernel(flow: NetworkFlow) -> FloatMarks:
     """Has no integer kernel."""
     # to divide by a constant is to multiply by another one
@@ -105,6 +113,7 @@ FLOAT_RULES: tuple[Callable[[NetworkFlow], FloatMarks], ...] = (
     integers,
     coordinates,
     exponents,
+    normalised_sums,
     no_integer_kernel,
 )
 """In the order in which a node's reason is looked for."""

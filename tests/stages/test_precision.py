@@ -186,3 +186,17 @@ def test_a_learned_offset_stops_at_the_features(bench: Bench) -> None:
         "moved": "float16",
         "y": "float16",
     }
+
+
+def test_a_sum_in_front_of_a_normalisation_stays_float(bench: Bench) -> None:
+    """The residual path of a transformer; the product beside it and a sum that is read otherwise do not."""
+    weights = {name: numpy.ones(8, numpy.float32) for name in ("g", "b")}
+    text = """g (float[4,8] x) => (float[4,8] y)
+    { p = MatMul (x, w)
+      s = Add (x, p)
+      n = LayerNormalization (s, g, b)
+      y = Add (n, p) }"""
+    net = bench.whole(bench.model(text, w=numpy.eye(8, dtype=numpy.float32), **weights))
+    plan = plan_precision(net, bench.costs(net), profile=bench.profile(), params=PrecisionParams())
+    assert plan.scheme_of() == {"p": "w8a8", "s": "float16", "n": "float16", "y": "w8a8"}
+    assert next(node.reason for node in plan.nodes if node.node == "s").startswith("Is a sum that")

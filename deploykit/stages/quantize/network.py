@@ -75,7 +75,8 @@ def quantize_network(
     layers = find_layers(prepared, schemes, granularities, per_channel=params.per_channel)
     statistics = {}
     if params.rounding == "gptq":
-        statistics = input_statistics(partition, layers, clips, parameters, placement, workspace=workspace)
+        narrow = [layer for layer in layers if layer.use.bits < 8]
+        statistics = input_statistics(partition, narrow, clips, parameters, placement, workspace=workspace)
     weights = round_weights(layers, statistics, parameters, placement, params=params)
 
     def emit(corrections: Mapping[str, Array]) -> list[OnnxModel]:

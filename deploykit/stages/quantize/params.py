@@ -16,10 +16,10 @@ class QuantizeParams:
     ArgMax or TopK ranks keeps its extremes. `activation_type`: codes of activations, asymmetric; of the same
     sign where they have 16 bits. `per_channel`: weights have the scales that the plan gives them, else one
     for all. `weight_scales`: "max" so that no weight saturates, "mse" with their least squared error.
-    `rounding`: each weight to the "nearest" code, or "gptq" with the layer's own inputs. `bias_correction`:
-    whether biases make up for the mean error. `fusion`: nothing is rounded between a layer and the function
-    that the chip computes on its way out. `equalisation`: channels of very different size get factors, which
-    the layers around them take.
+    `rounding`: each weight to the "nearest" code, or 4-bit ones by "gptq" with the layer's own inputs.
+    `bias_correction`: whether biases make up for the mean error. `fusion`: nothing is rounded between a layer
+    and the function that the chip computes on its way out. `equalisation`: channels of very different size
+    get factors, which the layers around them take.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
