@@ -15,7 +15,6 @@ import json
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,8 @@ def main() -> None:
 
 def digits() -> tuple[Array, Array]:
     """Give images [N, 1, 8, 8] in [0, 1], and what they show."""
-    datasets: Any = __import__("sklearn.datasets", fromlist=["load_digits"])
+    from sklearn import datasets
+
     found = datasets.load_digits()
     return found.images.astype(np.float32)[:, None] / 16, found.target
 

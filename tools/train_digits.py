@@ -29,8 +29,9 @@ def is_test(count: int) -> Any:
 
 def main() -> None:
     """Train and write the file."""
-    torch: Any = __import__("torch")
-    datasets: Any = __import__("sklearn.datasets", fromlist=["load_digits"])
+    import torch
+    from sklearn import datasets
+
     digits = datasets.load_digits()
     images = digits.images.astype(numpy.float32)[:, None] / 16
     kept = ~is_test(len(images))
@@ -89,7 +90,7 @@ def as_onnx(parameters: Sequence[tuple[Any, Any]]) -> onnx.ModelProto:
         if at == len(LAYERS):
             break
         _, _, kernel, stride, groups = LAYERS[at]
-        options = {"group": groups, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
+        options: dict[str, Any] = {"group": groups, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
         nodes.append(helper.make_node("Conv", [last, f"w{at}", f"b{at}"], [f"c{at}"], **options))
         nodes.append(helper.make_node("Clip", [f"c{at}", "zero", "six"], [f"r{at}"]))
         last = f"r{at}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from deploykit.artifacts.results import NetworkResults, RunResults, StepLine
 from deploykit.core.errors import DeploykitError, EnvironmentFault
@@ -183,7 +183,7 @@ def _context(pipeline: Path, overrides: Sequence[str], combination: Combination,
 def _results(context: Context, artifacts: Artifacts, state: RunState, started: str) -> RunResults:
     networks = []
     for name in context.config.networks:
-        parts = {
+        parts: dict[str, Any] = {
             field: artifacts.get(f"{name}.{step}")
             for field, step in (
                 ("model", "export"),
