@@ -40,6 +40,10 @@ def nonfinite(board: Array, reference: Array) -> Defect | None:
     return Defect("nan", f"{words}{_extent(wrong)}", -1, first, math.nan, 1.0)
 
 
+LEAST_OWN_NOISE = 0.1
+"""Slices whose error is below this share of their own power (10 dB) are noisy, not wrong."""
+
+
 def _extent(wrong: Array) -> str:
     """Say along which axis what is wrong fills whole slices."""
     for axis, length in enumerate(wrong.shape):
@@ -75,15 +79,22 @@ def wrong_part(x: Array, y: Array, channel_axis: int) -> Defect | None:
         if found is None:
             continue
         bad, loss = found
-        if loss > 0.1 * total or loss > 0.1:
+        if loss > 0.1 * total or loss > 0.1 or _own_noise(error, y, axis, bad) < LEAST_OWN_NOISE:
             continue
         inside = y.take([index for index in range(length) if index not in set(bad)], axis=axis)
-        if inside.size == 0 or float(inside.var()) < 1e-3 * variance(y):
-            continue  # what is left says nothing
+        if inside.size == 0 or float(inside.var()) * 0.1 < max(1e-4, loss) * variance(y):
+            continue  # what is left says nothing, or is not explained beside its own variance
         defect = _named(x, y, axis, bad, loss, channel_axis)
         if best is None or _rank(defect, y) < _rank(best, y):
             best = defect
     return best
+
+
+def _own_noise(error: Array, y: Array, axis: int, bad: list[int]) -> float:
+    """Give the error of slices over their own power: noise grows with the values, and is no fault there."""
+    power = float(numpy.square(y.take(bad, axis=axis)).mean())
+    noise = float(error.take(bad, axis=axis).mean())
+    return noise / power if power else math.inf
 
 
 def _still(x: Array, y: Array, axis: int) -> list[int]:
