@@ -1,6 +1,6 @@
 """What quantizing costs a small depthwise-separable network on handwritten digits.
 
-    python -m benchmarks.quantization_small [--schemes w8a8 w4a16 w4a8] [--without equalisation]
+    python -m benchmarks.quantization_small [--schemes w8a8 w4a16 w4a8] [--without bias_correction]
 
 `benchmarks/digits.onnx` (`tools/train_digits.py`) reads scikit-learn's digits (needs scikit-learn): 128
 training images to calibrate on, all unseen ones to measure. 4-bit plans keep 8 bits in depthwise layers and

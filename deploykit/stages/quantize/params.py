@@ -19,7 +19,7 @@ class QuantizeParams:
     `rounding`: each weight to the "nearest" code, or 4-bit ones by "gptq" with the layer's own inputs.
     `bias_correction`: whether biases make up for the mean error. `fusion`: nothing is rounded between a layer
     and the function that the chip computes on its way out. `equalisation`: channels of very different size
-    get factors, which the layers around them take.
+    get factors, which the layers around them take; their tensors then hold other values than in float.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
@@ -30,4 +30,4 @@ class QuantizeParams:
     rounding: Literal["nearest", "gptq"] = "gptq"
     bias_correction: bool = True
     fusion: bool = True
-    equalisation: bool = True
+    equalisation: bool = False

@@ -47,7 +47,7 @@ def test_small_channels_keep_their_codes(bench: Bench, between: str, name: str, 
     text = f"g (float[1,3,6,6] x) => (float[1,4,6,6] y) {{ c = Conv (x, w1, b1) {between} }}"
     net = bench.whole(bench.model(text, **SPREAD))
     plan, seen = plan_of(net, "w8a8"), clip_of(1, 3, 6, 6)
-    after = quantized(bench, net, plan, seen)
+    after = quantized(bench, net, plan, seen, equalisation=True)
     before = quantized(bench, net, plan, seen, equalisation=False)
     assert sqnr_db(bench, net, after, seen) > sqnr_db(bench, net, before, seen) + gain_db
     written = {out for node in proto_of(bench, after).graph.node for out in node.output}
@@ -68,7 +68,7 @@ def test_an_outlier_channel_behind_a_normalisation(bench: Bench) -> None:
       y = Concat <axis = 1> (p, q) }"""
     net = bench.whole(bench.model(text, **weights))
     plan, seen = plan_of(net, "w8a8", n="float32", y="w8a16"), clip_of(6, 16)
-    after = quantized(bench, net, plan, seen)
+    after = quantized(bench, net, plan, seen, equalisation=True)
     assert "n::equalised" in {out for node in proto_of(bench, after).graph.node for out in node.output}
     before = quantized(bench, net, plan, seen, equalisation=False)
     assert sqnr_db(bench, net, after, seen) > sqnr_db(bench, net, before, seen)
@@ -86,7 +86,7 @@ def test_where_a_factor_cannot_go(bench: Bench, between: str) -> None:
     second = ", float[1,8,1,1] z" if "z =" in between else ""
     text = f"g (float[1,3,6,6] x) => (float[1,4,6,6] y{second}) {{ c = Conv (x, w1, b1) {between} }}"
     net = bench.whole(bench.model(text, **SPREAD))
-    after = quantized(bench, net, plan_of(net, "w8a8"), clip_of(1, 3, 6, 6))
+    after = quantized(bench, net, plan_of(net, "w8a8"), clip_of(1, 3, 6, 6), equalisation=True)
     assert not any("equalised" in out for node in proto_of(bench, after).graph.node for out in node.output)
 
 
@@ -97,5 +97,5 @@ def test_a_bound_stays_where_it_was(bench: Bench) -> None:
     { c = Conv (x, w1, b1) r = Clip (c, zero, six) y = Conv (r, w2) }"""
     weights["w1"] = noise(8, 3, 1, 1, scale=3)
     net = bench.whole(bench.model(text, **weights))
-    after = quantized(bench, net, plan_of(net, "w8a8"), clip_of(1, 3, 6, 6))
+    after = quantized(bench, net, plan_of(net, "w8a8"), clip_of(1, 3, 6, 6), equalisation=True)
     assert "r" in {out for node in proto_of(bench, after).graph.node for out in node.output}
