@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy
 
-from benchmarks.diagnosis_cases import FAULTS, PAIRS, Case, made, unrelated
+from benchmarks.diagnosis_cases import Case, made, unrelated
+from benchmarks.diagnosis_faults import FAULTS, PAIRS, Fault
 from benchmarks.diagnosis_tensors import Array, tensors
 from deploykit.align.diagnosis import Diagnosis, diagnose
 from deploykit.align.diagnosis.value_fits import variance
@@ -104,13 +105,13 @@ def false_causes(found: list[tuple[str, Array]], show: bool, wanted: int, seed: 
 
 
 def _cases(
-    label: str, chain: tuple[object, ...], found: list[tuple[str, Array]], wanted: int, seed: int
+    label: str, chain: tuple[Fault, ...], found: list[tuple[str, Array]], wanted: int, seed: int
 ) -> Iterator[Case]:
     """Give `wanted` cases over the tensors in order; small or constant ones are in `ambiguous_allowed`."""
     random = numpy.random.default_rng([seed, zlib.crc32(label.encode())])
     made_ones = 0
     for start in random.permutation(len(found)):
-        case = made(label, chain, found[int(start)][1], random)  # type: ignore[arg-type]  # Fault functions
+        case = made(label, chain, found[int(start)][1], random)
         if case is not None:
             made_ones += 1
             yield case

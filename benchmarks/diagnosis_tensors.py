@@ -17,7 +17,6 @@ from typing import Any
 import numpy
 
 from deploykit.artifacts.dumps import DumpSet
-from deploykit.core.packages import package_file
 from deploykit.core.store import Store
 from deploykit.pipeline.records import Records
 
@@ -34,15 +33,6 @@ def tensors(seed: int, count: int) -> list[tuple[str, Array]]:
     found = [pair for pipeline, network in NETWORKS for pair in _varied(pipeline, network, seed)]
     step = max(1, len(found) // count)
     return (found[::step] + found[1::step])[:count]
-
-
-def has_ocr() -> bool:
-    """Say whether the OCR networks are installed."""
-    try:
-        package_file("package:rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", "")
-    except Exception:
-        return False
-    return True
 
 
 def _varied(pipeline: str, network: str, seed: int) -> Iterator[tuple[str, Array]]:

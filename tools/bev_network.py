@@ -33,7 +33,7 @@ REGRESSIONS = 9
 MEAN_LOG_SIZE = (0.5, -0.05, 0.47)
 
 
-class Module(nn.Module):  # type: ignore[misc]
+class Module(nn.Module):  # type: ignore[misc]  # torch has no types here
     """A torch module, as the type checker sees it that doesn't read torch."""
 
 

@@ -139,7 +139,7 @@ def main(
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except Exception:
+    except Exception:  # the last net: whatever reaches it is our fault, and says so
         traceback.print_exc()
         print("this is a fault of deploykit's: please report it with the lines above", file=sys.stderr)
         return 3

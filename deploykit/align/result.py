@@ -14,6 +14,9 @@ from deploykit.core.names import did_you_mean
 
 VERSION = 1
 
+ALONE = "layer_alone_relative_l2"
+"""Name of the measure of a layer that was fed the board's own inputs, where it was made."""
+
 
 @dataclass(frozen=True)
 class TensorDiff:

@@ -79,25 +79,6 @@ def affine_for_range(low: float, high: float, dtype: CodeType) -> Affine:
     return Affine(scale, zero_point, dtype)
 
 
-def channel_scales(weights: Array, axis: int | None) -> Array:
-    """Give the symmetric scale of each channel along `axis`, or one scale for all where it is None.
-
-    A channel of zeros gets the smallest scale; its bias may need a larger one (`scales_that_hold`).
-    """
-    largest = numpy.abs(weights.astype(numpy.float64))
-    others = tuple(index for index in range(weights.ndim) if index != axis)
-    peak = largest.max(axis=None if axis is None else others, initial=0.0)
-    return numpy.asarray(numpy.maximum(peak / WEIGHT_LIMIT, SMALLEST_SCALE), numpy.float32)
-
-
-def weight_codes(weights: Array, scales: Array, axis: int | None) -> Array:
-    """Round weights to int8 codes of symmetric scales."""
-    if axis is not None:
-        scales = scales.reshape([-1 if index == axis else 1 for index in range(weights.ndim)])
-    codes = numpy.rint(weights.astype(numpy.float64) / scales.astype(numpy.float64))
-    return numpy.clip(codes, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(numpy.int8)
-
-
 def scales_that_hold(bias: Array, activation_scale: float) -> Array:
     """Give the smallest weight scale of each channel at which its bias fits the int32 accumulator.
 

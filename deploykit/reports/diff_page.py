@@ -7,13 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from deploykit.align.pictures import Histogram, Maps, Picture
-from deploykit.align.result import Diff, TensorDiff
+from deploykit.align.result import ALONE, Diff, TensorDiff
 from deploykit.reports import units
 from deploykit.reports.charts import Columns, compact, label
 from deploykit.reports.html import render_page
-
-ALONE = "layer_alone_relative_l2"
-"""The measure of a layer that was fed the board's own inputs, where it was made."""
 
 EQUAL_DB = 200.0
 """Where equal tensors are drawn: no noise of a computation is that low."""

@@ -71,7 +71,7 @@ STAGES: dict[str, Stage] = {
     "analyze": Stage(
         "analyze",
         "Count MACs and bytes, and predict each node's time on the chip.",
-        version=4,
+        version=5,
         reads=("split",),
         section="analyze",
         uses_profile=True,

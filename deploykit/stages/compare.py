@@ -146,7 +146,8 @@ def _difference(
 
 
 def _mapped(tensor: DumpedTensor, reader: Reader) -> Array:
-    return numpy.load(reader.path(tensor.file), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    mapped: Array = numpy.load(reader.path(tensor.file), mmap_mode="r", allow_pickle=False)
+    return mapped
 
 
 def _exceeded(sums: Sums, tolerance: Tolerance | None) -> str:

@@ -22,7 +22,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from deploykit.align.compare import Options, open_pair
 from deploykit.align.dump import Dump
-from deploykit.align.result import Diff
+from deploykit.align.result import ALONE, Diff
 from deploykit.core.dtypes import element_type, numpy_dtype
 from deploykit.core.errors import InputError, input_error
 from deploykit.core.graph.extract import extract
@@ -33,9 +33,6 @@ from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.runtime import open_session, run_session
 
 Array = NDArray[Any]
-
-MEASURE = "layer_alone_relative_l2"
-"""The layer's own error among a tensor's measures."""
 
 FRAMES = 4
 """Frames that each layer runs on, spread over all."""
@@ -148,7 +145,7 @@ class LayerNetwork:
         wrong = [layer for layer in layers if layer.wrong]
         own = {layer.tensor: layer.alone for layer in layers if layer.alone is not None}
         tensors = (
-            replace(item, measures={**item.measures, MEASURE: own[item.name]}) if item.name in own else item
+            replace(item, measures={**item.measures, ALONE: own[item.name]}) if item.name in own else item
             for item in diff.tensors
         )
         return replace(

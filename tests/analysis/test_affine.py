@@ -14,9 +14,7 @@ from deploykit.analysis.affine import (
     CodeType,
     affine_for_range,
     bias_codes,
-    channel_scales,
     scales_that_hold,
-    weight_codes,
 )
 
 
@@ -82,20 +80,6 @@ def test_values_in_the_range_are_at_most_one_step_off(low: float, high: float, p
     assert abs(affine.values(affine.codes(value))[0] - value[0]) <= affine.scale * 1.001
 
 
-def test_each_output_channel_has_its_own_scale() -> None:
-    weights = numpy.array([[[1.27], [-0.5]], [[0.0127], [0.01]]], numpy.float32)
-    scales = channel_scales(weights, 0)
-    assert scales == pytest.approx([0.01, 0.0001])
-    assert weight_codes(weights, scales, 0).reshape(-1).tolist() == [127, -50, 127, 100]
-    assert weight_codes(weights, channel_scales(weights, None), None).reshape(-1).tolist() == [127, -50, 1, 1]
-
-
-def test_scales_lie_along_the_axis_that_is_asked_for() -> None:
-    weights = numpy.ones((3, 5, 2, 2), numpy.float32)
-    assert channel_scales(weights, 1).shape == (5,)
-    assert weight_codes(weights, channel_scales(weights, 1), 1).min() == 127
-
-
 def test_a_bias_is_counted_in_activation_scale_times_weight_scale() -> None:
     scales = numpy.array([0.5 * 0.01, 0.5 * 0.1])
     assert bias_codes(numpy.array([1.0, -1.0]), scales).tolist() == [200, -20]
@@ -104,7 +88,7 @@ def test_a_bias_is_counted_in_activation_scale_times_weight_scale() -> None:
 def test_a_weight_scale_grows_until_the_bias_fits() -> None:
     activation_scale = 0.5
     bias = numpy.array([5.0, -4.5], numpy.float32)
-    tiny = channel_scales(numpy.full((2, 1), 1e-7, numpy.float32), 0)  # 7.9e-10: 5 would be 1.3e10 codes
+    tiny = numpy.full(2, 1e-7 / 127, numpy.float32)  # 7.9e-10: 5 would be 1.3e10 codes
     grown = numpy.maximum(tiny, scales_that_hold(bias, activation_scale))
     codes = bias_codes(bias, activation_scale * grown.astype(numpy.float64))
     assert numpy.abs(codes).max() <= BIAS_LIMIT + 128  # the scale is a float32

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.diagnosis import is_right, matches, repaired
-from benchmarks.diagnosis_cases import FAULTS, Case, made
+from benchmarks.diagnosis_cases import Case, made
+from benchmarks.diagnosis_faults import FAULTS
 from deploykit.align.contract import Contract
 from deploykit.align.diagnosis import diagnose
 

@@ -66,7 +66,7 @@ def test_every_fault_of_the_measurements_is_told_with_its_line(shell: Any) -> No
         "times.csv:2: no node 'sten', did you mean 'stem'?",
         "times.csv:3: '-1' is no latency in milliseconds",
         "times.csv:4: no chip 'rk358', did you mean 'rk3588'?",
-        "times.csv:5: has another number of cells than the head",
+        "times.csv:5: 2 cells where the first line has 3 columns",
         "times.csv:7: is the second row of this node",
     ):
         assert words in answer.err

@@ -264,7 +264,7 @@ def _memory(network: str, segments: list[str]) -> MemoryPlan:
         )
     placement = tuple((arena.owner, "sram" if arena.size_bytes < 1_048_576 else "dram") for arena in arenas)
     state = (StateBuffers("bev_memory", "prev_bev", 131_072, (0, 131_072)),)
-    return MemoryPlan(network, "rapid3", tuple(arenas), state, 262_144, 412_000, placement)  # type: ignore[arg-type]
+    return MemoryPlan(network, "rapid3", tuple(arenas), state, 262_144, 412_000, placement)  # type: ignore[arg-type]  # values of one kind by name
 
 
 def _schedule(results: dict[str, list[tuple[str, str, int]]]) -> Schedule:
@@ -401,7 +401,7 @@ def made_up_run() -> RunResults:
         networks=(_network("bev", bev_nodes(), False), _network("lanes", lanes, True)),
         schedule=_schedule(times),
         evaluation=_evaluation(),
-        steps=tuple(StepLine(name, state, seconds, why[state]) for name, state, seconds in steps),  # type: ignore[arg-type]
+        steps=tuple(StepLine(name, state, seconds, why[state]) for name, state, seconds in steps),  # type: ignore[arg-type]  # values of one kind by name
         started="2026-01-05T10:22:31+00:00",
         versions=(
             ("deploykit", "0.1.0"),

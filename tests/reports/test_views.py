@@ -171,7 +171,7 @@ def test_heat_maps_are_percents_of_their_peak() -> None:
 
 
 def metric(better: str, low: float, high: float) -> MetricResult:
-    return MetricResult("m", "", better, "", 1.0, 0.9, 1.1, 1.0, (low + high) / 2, low, high)  # type: ignore[arg-type]
+    return MetricResult("m", "", better, "", 1.0, 0.9, 1.1, 1.0, (low + high) / 2, low, high)  # type: ignore[arg-type]  # values of one kind by name
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def chain(bench: Any) -> Partition:
         opset_imports=[helper.make_opsetid("", 17)],
         ir_version=8,
     )
-    return bench.whole(proto)  # type: ignore[no-any-return]
+    return bench.whole(proto)  # type: ignore[no-any-return]  # the bench is a fixture of type Any
 
 
 def test_a_chain_takes_two_blocks(bench: Any) -> None:
@@ -204,7 +204,7 @@ def two_frames_of_state(bench: Any) -> Partition:
         h1 = Tanh(s)
         y = Mul(h1, h0)
     }}"""
-    return bench.whole(source, state=state)  # type: ignore[no-any-return]
+    return bench.whole(source, state=state)  # type: ignore[no-any-return]  # the bench is a fixture of type Any
 
 
 def test_state_has_two_halves_and_nobody_else_in_them(bench: Any) -> None:
@@ -247,7 +247,7 @@ def three_segments(bench: Any) -> Partition:
     first = f"{HEADER} a (float[16] x) => (float[16] h, float[16] k) {{ h = Exp(x) k = Neg(h) }}"
     second = f"{HEADER} b (float[16] h) => (float[16] m) {{ i = Relu(h) m = Softmax(i) }}"
     third = f"{HEADER} c (float[16] m, float[16] k) => (float[16] y) {{ n = Add(m, k) y = Tanh(n) }}"
-    return bench.partition(  # type: ignore[no-any-return]
+    return bench.partition(  # type: ignore[no-any-return]  # the bench is a fixture of type Any
         {"first": first, "second": second, "third": third}, inputs=["x"], outputs=["y"]
     )
 

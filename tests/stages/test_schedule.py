@@ -24,7 +24,7 @@ MS = 1_000_000
 
 def chip(**counts: int) -> ChipProfile:
     peak = {"w8a8": Quantity(1e12, "test")}
-    engines = tuple(EngineProfile(name, name, count, peak, ("*",)) for name, count in counts.items())  # type: ignore[arg-type]
+    engines = tuple(EngineProfile(name, name, count, peak, ("*",)) for name, count in counts.items())  # type: ignore[arg-type]  # values of one kind by name
     memory = OnChipProfile(Quantity(None))
     return ChipProfile("chip", "Test chip", engines, "cpu", DramProfile(Quantity(1e10, "test")), memory)
 

@@ -12,7 +12,7 @@ from deploykit.tasks.preprocess import contract_faults, convert_colour, nv12_to_
 
 def contract(rows: int, columns: int, resize: Resize = "none", **changes: object) -> InputContract:
     values = {"layout": "NCHW", "colour": "rgb", "raw_dtype": "uint8", **changes}
-    return InputContract("x", (1, 3, rows, columns), resize=resize, **values)  # type: ignore[arg-type]
+    return InputContract("x", (1, 3, rows, columns), resize=resize, **values)  # type: ignore[arg-type]  # values of one kind by name
 
 
 # BT.601 studio range: https://www.itu.int/rec/R-REC-BT.601: black 16, white 235; red is (81, 90, 240), green

@@ -64,7 +64,7 @@ def _tells(track: Track, mine: Array) -> Array:
     last = len(track.numbers) - 1
     before, after = numpy.maximum(track.own - 1, 0), numpy.minimum(track.own + 1, last)
     beside = numpy.maximum(track.motion[track.own, before], track.motion[track.own, after])
-    return (beside > MOTION**2 * mine) & (beside > STILL**2 * track.size)  # type: ignore[no-any-return]  # numpy
+    return numpy.asarray((beside > MOTION**2 * mine) & (beside > STILL**2 * track.size))
 
 
 def order_finding(track: Track) -> ClipFinding | None:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy
 
-from deploykit.align.contract import Contract
 from deploykit.align.diagnosis.reading import Reading
 from deploykit.align.element_types import Array
 
@@ -97,11 +96,3 @@ class Diagnosis:
             other = "; ".join(cause.explanation for cause in self.runner_up)
             return f"ambiguous: {said}, or: {other}"
         return said
-
-
-def declared_values(board: Any, contract: Contract) -> Array | None:
-    """Read a dump as it was declared; None where its size does not allow it."""
-    try:
-        return Reading(contract).values(numpy.frombuffer(board, numpy.uint8))
-    except ValueError:
-        return None

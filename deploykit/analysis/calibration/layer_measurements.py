@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 from deploykit.artifacts.layer_table import LayerKind, LayerRow
-from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.csv_file import read_csv
+from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 
 COUNTS = ("macs", "read_elements", "weight_elements", "write_elements", "special_ops")
@@ -32,25 +32,17 @@ def read_layers(path: Path) -> tuple[MeasuredLayer, ...]:
     Raises:
         InputError: everything that is wrong with it, each fault with its line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise input_error(str(path), f"can't be read: {error}") from None
-    head = [name.strip() for name in lines[0]] if lines else []
-    faults = [
-        Fault(f"{path}:1", f"no column {name!r}{did_you_mean(name, COLUMNS)}")
-        for name in head
-        if name not in COLUMNS
+    table = read_csv(path, example=",".join(COLUMNS[:-1]))
+    faults = list(table.head_faults(COLUMNS))
+    faults += [
+        Fault(table.place, f"the column {name!r} is missing") for name in NEEDED if name not in table.head
     ]
-    faults += [Fault(f"{path}:1", f"the column {name!r} is missing") for name in NEEDED if name not in head]
     if faults:
         raise InputError(*faults)
     found = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if any(cell.strip() for cell in cells):
-            texts = dict(zip(head, (cell.strip() for cell in cells), strict=False))
-            found.append(_layer(f"{path}:{number}", texts, faults))
+    for place, cells in table.rows:
+        texts = table.texts(place, cells, faults)
+        found.append(_layer(place, texts, faults) if texts else None)
     if faults:
         raise InputError(*faults)
     return tuple(layer for layer in found if layer is not None)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.csv_file import CsvTable, read_csv
+from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 
 COLUMNS = ("model", "input_shape", "batch", "precision", "latency_ms", "fps", "family", "notes")
-KNOWN = f"known: {', '.join(COLUMNS)}"
+OTHER_UNITS = ("latency", "latency_s", "latency_us", "time_ms", "time_s", "ms", "us")
 
 PRECISIONS = {
     "w8a8": "w8a8",
@@ -58,49 +58,36 @@ def read_measurements(
     Raises:
         InputError: everything that is wrong with it, each fault with its line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise input_error(str(path), f"can't be read: {error}") from None
-    if not lines:
-        raise input_error(str(path), "is empty", f"write a line of columns: {','.join(COLUMNS[:5])}")
-    head = [name.strip() for name in lines[0]]
-    faults = list(_head_faults(f"{path}:1", head))
+    table = read_csv(path, example=",".join(COLUMNS[:5]))
+    faults = list(_head_faults(table))
     if faults:
         raise InputError(*faults)
     rows: list[Measurement] = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if any(cell.strip() for cell in cells):
-            row = _row(f"{path}:{number}", head, cells, faults)
-            rows += [row] if row else []
-            faults += check(row) if check and row else ()
+    for place, cells in table.rows:
+        texts = table.texts(place, cells, faults)
+        row = _row(place, texts, faults) if texts else None
+        rows += [row] if row else []
+        faults += check(row) if check and row else ()
     faults += _twice(rows)
     if faults:
         raise InputError(*faults)
     return tuple(rows)
 
 
-def _head_faults(place: str, head: Sequence[str]) -> Iterator[Fault]:
-    for name in head:
-        if name in ("latency", "latency_s", "latency_us", "time_ms", "time_s", "ms", "us"):
-            yield Fault(place, f"no column {name!r}", "give the latency in milliseconds, as latency_ms")
-        elif name not in COLUMNS:
-            yield Fault(place, f"no column {name!r}{did_you_mean(name, COLUMNS)}", KNOWN)
-        if head.count(name) > 1 and name in COLUMNS:
-            yield Fault(place, f"the column {name!r} stands {head.count(name)} times")
-    if "model" not in head:
-        yield Fault(place, "no column 'model'", "name a known network or an ONNX file in it")
-    if "latency_ms" not in head and "fps" not in head:
-        yield Fault(place, "no latency", "add a column latency_ms, or fps")
+def _head_faults(table: CsvTable) -> Iterator[Fault]:
+    units = [name for name in table.head if name in OTHER_UNITS]
+    for name in units:
+        fix = "give the latency in milliseconds, as latency_ms"
+        yield Fault(table.place, f"no column {name!r}", fix)
+    yield from table.head_faults((*COLUMNS, *units))
+    if "model" not in table.head:
+        yield Fault(table.place, "no column 'model'", "name a known network or an ONNX file in it")
+    if "latency_ms" not in table.head and "fps" not in table.head:
+        yield Fault(table.place, "no latency", "add a column latency_ms, or fps")
 
 
-def _row(place: str, head: Sequence[str], cells: Sequence[str], faults: list[Fault]) -> Measurement | None:
+def _row(place: str, texts: Mapping[str, str], faults: list[Fault]) -> Measurement | None:
     before = len(faults)
-    if len(cells) != len(head):
-        faults.append(Fault(place, f"{len(cells)} cells where the first line has {len(head)} columns"))
-        return None
-    texts = {name: cell.strip() for name, cell in zip(head, cells, strict=True)}
     model, precision = texts["model"], texts.get("precision", "") or "w8a8"
     if not model:
         faults.append(Fault(place, "names no model"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deploykit.artifacts.cost_grid import CostGrid, GridPoint, MeasuredNode
-from deploykit.core.errors import Fault, InputError, input_error
+from deploykit.core.csv_file import read_csv
+from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.assess.network import draft
@@ -67,27 +67,24 @@ def read_measured(path: Path, nodes: Mapping[str, str], chips: Collection[str]) 
     Raises:
         InputError: everything that is wrong with the file, each fault with its line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise input_error(str(path), f"can't be read: {error}") from None
-    head = [name.strip() for name in lines[0]] if lines else []
-    unknown = [name for name in head if name not in COLUMNS]
-    if unknown or not {"node", "latency_ms"} <= set(head) or len(set(head)) < len(head):
-        what = f"columns are {', '.join(head) or 'missing'}"
-        raise input_error(f"{path}:1", what, f"known: {', '.join(COLUMNS)}; the first two are needed")
+    table = read_csv(path, example=",".join(COLUMNS))
+    faults = list(table.head_faults(COLUMNS))
+    faults += [
+        Fault(table.place, f"the column {name!r} is missing")
+        for name in COLUMNS[:2]
+        if name not in table.head
+    ]
+    if faults:
+        raise InputError(*faults)
     found: dict[tuple[str, str, str], MeasuredNode] = {}
-    faults: list[Fault] = []
-    for number, cells in enumerate(lines[1:], start=2):
-        row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
-        if not any(row.values()):
+    for place, cells in table.rows:
+        row = table.texts(place, cells, faults)
+        if row is None:
             continue
-        problem = _problem(row, len(cells) == len(head), nodes, chips)
-        key = (nodes.get(row.get("node", ""), ""), row.get("chip", ""), row.get("precision", ""))
-        problem = problem or ("is the second row of this node" if key in found else "")
+        key = (nodes.get(row["node"], ""), row.get("chip", ""), row.get("precision", ""))
+        problem = _problem(row, nodes, chips) or ("is the second row of this node" if key in found else "")
         if problem:
-            faults.append(Fault(f"{path}:{number}", problem))
+            faults.append(Fault(place, problem))
             continue
         found[key] = MeasuredNode(key[0], float(row["latency_ms"]) / 1e3, *key[1:])
     if faults:
@@ -95,10 +92,8 @@ def read_measured(path: Path, nodes: Mapping[str, str], chips: Collection[str]) 
     return tuple(found.values())
 
 
-def _problem(row: Mapping[str, str], whole: bool, nodes: Mapping[str, str], chips: Collection[str]) -> str:
+def _problem(row: Mapping[str, str], nodes: Mapping[str, str], chips: Collection[str]) -> str:
     """Say what is wrong with a row; "" if nothing is."""
-    if not whole:
-        return "has another number of cells than the head"
     if row["node"] not in nodes:
         return f"no node {row['node']!r}{did_you_mean(row['node'], nodes)}"
     if row.get("chip") and row["chip"] not in chips:

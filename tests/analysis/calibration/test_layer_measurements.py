@@ -35,3 +35,14 @@ def test_columns_are_named(tmp_path: Path) -> None:
     path.write_text("kind,latency_ms\nconv,1\n")
     with pytest.raises(InputError, match="no column 'latency_ms', did you mean 'latency_us'"):
         read_layers(path)
+
+
+def test_a_row_that_ends_early_is_told_and_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "layers.csv"
+    path.write_text("latency_us,read_elements,write_elements,kind\n1,2,3\n1,2,3,conv,5\n")
+    with pytest.raises(InputError) as caught:
+        read_layers(path)
+    assert [str(fault).removeprefix(f"{path}:") for fault in caught.value.faults] == [
+        "2: 3 cells where the first line has 4 columns",
+        "3: 5 cells where the first line has 4 columns",
+    ]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import onnx.parser
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]  # it ships no types
 
 from deploykit.analysis.graph_work import graph_works
 from deploykit.analysis.op_costs import OP_COSTS, Work

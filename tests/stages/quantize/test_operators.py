@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
