@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploykit.core.errors import input_error
+from deploykit.core.process import run_program
 
 OUTPUT = "output.txt"
 DUMP = "dump"
-LAST_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -53,35 +49,22 @@ def run_step_command(step: StepCommand, folder: Path, *, here: Path, place: str)
     arguments = [_filled(argument, names) for argument in step.command]
     if not arguments:
         raise input_error(place, "the command is empty", "write a list: [python, steps.py, ...]")
-    environment = {**os.environ, **(step.environment or {}), "DEPLOYKIT_DUMP": str(dump)}
-    with (folder / OUTPUT).open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # what it starts ends with it
-            )
-        except OSError as error:
-            raise input_error(
-                place, f"{arguments[0]!r} cannot be started: {error.strerror or error}"
-            ) from error
-        try:
-            code = process.wait(step.time_limit_s)
-        except subprocess.TimeoutExpired as error:
-            what = f"not done after {step.time_limit_s:g} s (time_limit_s)"
-            raise input_error(place, what, _kept(folder)) from error
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if code:
-        raise input_error(place, f"ended with code {code}", _kept(folder))
+    finished = run_program(
+        arguments,
+        folder,
+        output=folder / OUTPUT,
+        time_limit_s=step.time_limit_s,
+        environment={**(step.environment or {}), "DEPLOYKIT_DUMP": str(dump)},
+    )
+    if finished.error:
+        raise input_error(place, finished.error)
+    if finished.code is None:
+        what = f"not done after {step.time_limit_s:g} s (time_limit_s)"
+        raise input_error(place, what, finished.kept)
+    if finished.code:
+        raise input_error(place, finished.how, finished.kept)
     if not any(dump.iterdir()):
-        raise input_error(place, "has dumped nothing into {dump}", _kept(folder))
+        raise input_error(place, "has dumped nothing into {dump}", finished.kept)
     return dump
 
 
@@ -100,9 +83,3 @@ def _filled(argument: str, names: Mapping[str, str]) -> str:
     for name, value in names.items():
         argument = argument.replace(name, value)
     return argument
-
-
-def _kept(folder: Path) -> str:
-    lines = (folder / OUTPUT).read_text("utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    shown = f" (it ends: {' | '.join(lines)})" if lines else ""
-    return f"its output is in {folder / OUTPUT}{shown}"
