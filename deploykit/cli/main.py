@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "run": "Run a pipeline; steps that are unchanged come from the cache.",
     "runs": "List past runs, or put two of them side by side.",
     "schema": "Print the JSON Schema of the pipeline YAML, for editors.",
+    "toolchain": "Install vendors' compilers and simulators, each in an environment of its own.",
 }
 """Each command's line of help; its code is `command` in `deploykit/cli/NAME.py` (with `_` for `-`)."""
 

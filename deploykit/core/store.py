@@ -126,10 +126,11 @@ def digest_bytes(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def disk_faults(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write below `folder` into one clear message each."""
+def disk_faults(folder: Path, option: str = "--workspace") -> Iterator[None]:
+    """Turn the operating system's refusals to write below `folder` into one clear message each; `option` is
+    how the user names another folder."""
     free = "free some space, or see `deploykit cache clean`"
-    elsewhere = "make it writable, or name another folder with --workspace"
+    elsewhere = f"make it writable, or name another folder with {option}"
     reasons = {
         errno.ENOSPC: ("no space left on the disk", free),
         errno.EDQUOT: ("the disk quota is used up", free),

@@ -56,17 +56,41 @@ def tapped(
     return changed, TappedFiles(reader, folders)
 
 
+def write_tapped(model: Path, tensors: Sequence[str], folder: Path) -> Path:
+    """Write an ONNX file with those of `tensors` that it makes as further outputs; gives the new file.
+
+    Whatever lies beside the file (external data) is linked beside the new one.
+    """
+    folder.mkdir(parents=True)
+    for file in model.parent.iterdir():
+        if file != model and file.is_file():
+            _link(file, folder / file.name)
+    proto = ModelProto.FromString(model.read_bytes())
+    present = {value.name for value in proto.graph.output}
+    made = {name for node in proto.graph.node for name in node.output}
+    _add_outputs(proto, [name for name in tensors if name in made and name not in present])
+    (folder / model.name).write_bytes(proto.SerializeToString())
+    return folder / model.name
+
+
 def _write(segment: Segment, reader: Reader, extra: Sequence[str], target: Path) -> None:
     """Write the ONNX file with more outputs; external data is linked beside it."""
     source = reader.folder(segment.files)
     target.mkdir(parents=True)
     for blob in segment.files[1:]:
-        try:
-            os.link(source / blob.name, target / blob.name)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(source / blob.name, target / blob.name)
-    content = (source / segment.files[0].name).read_bytes()
-    proto = ModelProto.FromString(content)
+        _link(source / blob.name, target / blob.name)
+    proto = ModelProto.FromString((source / segment.files[0].name).read_bytes())
+    _add_outputs(proto, extra)
+    (target / segment.files[0].name).write_bytes(proto.SerializeToString())
+
+
+def _add_outputs(proto: ModelProto, extra: Sequence[str]) -> None:
     known = {value.name: value for value in proto.graph.value_info}
     proto.graph.output.extend(known.get(name) or ValueInfoProto(name=name) for name in extra)
-    (target / segment.files[0].name).write_bytes(proto.SerializeToString())
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
