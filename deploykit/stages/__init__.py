@@ -144,7 +144,7 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(
         "evaluate",
         "Measure the task's metrics, float and quantized.",
-        version=1,
+        version=2,
         reads=("split", "quantize"),
         scope="pipeline",
         section="evaluate",

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploykit.analysis.bootstrap import Paired, paired_intervals
-from deploykit.artifacts.evaluation import Evaluation, MetricResult
+from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult
 from deploykit.artifacts.model import Partition
 from deploykit.core.blob import Blob
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.workspace import Workspace
-from deploykit.tasks.protocol import MetricSpec, Record, Task
+from deploykit.tasks.protocol import Draws, MetricSpec, Record, Task
 from deploykit.toolchains.reference import ReferenceNetwork
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ class EvaluateParams:
     """Options of the evaluate stage.
 
     `clips` unseen clips are run through the float and the quantized networks. `resamples` bootstrap draws
-    (from `seed`) give the 90 % intervals.
+    (from `seed`) give the 90 % intervals. `sketches` clips, those whose first metric suffers most, are drawn
+    as both variants see them, where the task can draw.
     """
 
     clips: int = 20
     resamples: int = 1000
     seed: int = 0
+    sketches: int = 2
 
 
 def evaluate_task(
@@ -63,7 +65,29 @@ def evaluate_task(
     values = [task.summarise(variant) for variant in variants]
     intervals = _intervals(task, variants, params)
     results = tuple(_result(spec, values[0], values[1], intervals) for spec in task.metrics)
-    return Evaluation(kind, len(records), results, tuple(_notices(intervals, params)))
+    worst = _worst_clips(task, variants)[: params.sketches] if isinstance(task, Draws) else []
+    job = _job(floats, quantized, task, workspace)
+    sketches = tuple(_sketch(job, task.metrics[0], *clip) for clip in worst)
+    return Evaluation(kind, len(records), results, tuple(_notices(intervals, params)), sketches)
+
+
+def _worst_clips(
+    task: Task, variants: tuple[Sequence[Record], Sequence[Record]]
+) -> list[tuple[int, float, float]]:
+    """Give (clip, float value, quantized value) of the first metric, the largest loss first."""
+    spec = task.metrics[0]
+    sign = -1.0 if spec.better == "lower" else 1.0
+    before, after = (
+        [task.summarise([record]).get(spec.name, math.nan) for record in variant] for variant in variants
+    )
+    values = zip(range(len(before)), before, after, strict=True)
+    known = [value for value in values if math.isfinite(value[2] - value[1])]
+    return sorted(known, key=lambda value: sign * (value[2] - value[1]))
+
+
+def _sketch(job: _Job, spec: MetricSpec, clip: int, float_value: float, quantized_value: float) -> ClipSketch:
+    before, after = _Worker(job).sketch(clip)
+    return ClipSketch(clip, spec.name, float_value, quantized_value, before, after)
 
 
 def _intervals(
@@ -140,10 +164,16 @@ def _records(
     floats: Sequence[Partition], quantized: Sequence[Partition], task: Task, count: int, workspace: Workspace
 ) -> Iterator[_Pair]:
     """Give (float record, quantized record) of each clip, in order."""
+    job = _job(floats, quantized, task, workspace)
+    yield from workspace.track(_run(job, count, workspace.workers), "evaluating", count)
+
+
+def _job(
+    floats: Sequence[Partition], quantized: Sequence[Partition], task: Task, workspace: Workspace
+) -> _Job:
     segments = [segment for partition in (*floats, *quantized) for segment in partition.segments]
     reader = _Folders({segment.files: workspace.folder(segment.files) for segment in segments})
-    job = _Job(tuple(floats), tuple(quantized), task, reader)
-    yield from workspace.track(_run(job, count, workspace.workers), "evaluating", count)
+    return _Job(tuple(floats), tuple(quantized), task, reader)
 
 
 def _run(job: _Job, count: int, workers: int) -> Iterable[_Pair]:
@@ -179,6 +209,12 @@ class _Worker:
             self._task.evaluate_clip(index, self._floats),
             self._task.evaluate_clip(index, self._quantized),
         )
+
+    def sketch(self, index: int) -> tuple[tuple[FrameSketch, ...], tuple[FrameSketch, ...]]:
+        """Give both variants' sketches of one clip."""
+        assert isinstance(self._task, Draws)
+        before = tuple(self._task.sketch_clip(index, self._floats))
+        return before, tuple(self._task.sketch_clip(index, self._quantized))
 
 
 _worker: _Worker | None = None

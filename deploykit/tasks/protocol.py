@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from deploykit.artifacts.evaluation import FrameSketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,3 +65,11 @@ class Task(Protocol):
 
     def summarise(self, records: Sequence[Record]) -> dict[str, float]:
         """Give every metric over these clips; called on bootstrap resamples too, so it has to be quick."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A task that can also show what the networks found."""
+
+    def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> Sequence[FrameSketch]:
+        """Run validation clip `index` and draw each frame; both variants' sketches are of the same size."""

@@ -9,7 +9,7 @@ import pytest
 
 from deploykit.artifacts.costs import CostReport, NodeCost, Roof, SchemeCost
 from deploykit.artifacts.dumps import Comparison, HeatMap, TensorDifference
-from deploykit.artifacts.evaluation import Evaluation, MetricResult
+from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult, Shape
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
 from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan, StateBuffers
 from deploykit.artifacts.model import Equality, Model, Partition, Segment, StatePair
@@ -341,7 +341,10 @@ def _evaluation() -> Evaluation:
         ),
         MetricResult("hidden recall", "", "higher", "objects seen earlier and hidden now", *undefined),
     )
-    return Evaluation("bev", 60, metrics, ("2 clips have no hidden object",))
+    shape = Shape("found", ((1.0, 2.0), (3.0, 2.0), (3.0, 4.0)), "car <0.9>")
+    before, after = FrameSketch(64, 64, (shape,), "1 of 1 found"), FrameSketch(64, 64, (), "0 of 1 found")
+    sketch = ClipSketch(7, metrics[0].name, 0.9, 0.5, (before,), (after,))
+    return Evaluation("bev", 60, metrics, ("2 clips have no hidden object",), (sketch,))
 
 
 def _network(network: str, specs: list[Spec], seed_equal: bool) -> NetworkResults:

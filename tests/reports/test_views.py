@@ -276,3 +276,13 @@ def test_a_tradeoff_counts_the_layers_of_each_plan(view: RunView) -> None:
         [row for row in view.networks[0].nodes if row.op == "Conv"]
     )
     assert found.front[0].schemes == (("w4a8", sum(count for _, count in found.chosen.schemes)),)
+
+
+def test_a_sketch_becomes_polygons(view: RunView) -> None:
+    assert view.task is not None
+    (clip,) = view.task.sketches
+    ((before, after),) = clip.frames
+    assert (clip.clip, clip.metric, before.caption) == (7, "mAP", "1 of 1 found")
+    (outline,) = before.outlines
+    assert (outline.points, outline.x, outline.y) == ("1,2 3,2 3,4", 1.0, 2.0)
+    assert (before.stroke, after.outlines) == (0.32, ())

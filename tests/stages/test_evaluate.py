@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy
 import pytest
 
-from deploykit.artifacts.evaluation import Evaluation
+from deploykit.artifacts.evaluation import Evaluation, FrameSketch
 from deploykit.artifacts.model import Partition
 from deploykit.core.errors import Fault, InputError
 from deploykit.stages.evaluate import EvaluateParams, evaluate_task
@@ -93,6 +93,36 @@ def test_the_seed_decides_the_intervals(bench: Bench) -> None:
 @pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(make_bench: Callable[[int], Bench]) -> None:
     assert evaluated(make_bench(1)) == evaluated(make_bench(2))
+
+
+class Drawn(Level):
+    """The same data, with a caption a frame."""
+
+    def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> list[FrameSketch]:
+        return [FrameSketch(2, 1, (), f"{self.evaluate_clip(index, networks)['level']:g} V")]
+
+
+def test_the_clips_that_suffer_most_are_drawn_twice(bench: Bench) -> None:
+    params = EvaluateParams(clips=4, resamples=10, sketches=2)
+    floats, quantized = [scaled(bench, 2.0)], [scaled(bench, 1.5)]
+    found = evaluate_task(
+        floats, quantized, Drawn(), kind="level", params=params, workspace=bench.workspace
+    ).sketches
+    assert [(sketch.clip, sketch.metric, sketch.float_value) for sketch in found] == [
+        (3, "level", 6.0),
+        (2, "level", 4.0),
+    ]
+    assert (found[0].float_frames[0].caption, found[0].quantized_frames[0].caption) == ("6 V", "4.5 V")
+
+
+def test_what_is_better_lower_suffers_where_it_rises(bench: Bench) -> None:
+    task = Drawn(metrics=(MetricSpec("level", "V", "lower", "The mean output."),))
+    params = EvaluateParams(clips=3, resamples=10, sketches=1)
+    floats, quantized = [scaled(bench, 1.0)], [scaled(bench, 2.0)]
+    found = evaluate_task(
+        floats, quantized, task, kind="level", params=params, workspace=bench.workspace
+    ).sketches
+    assert [(sketch.clip, sketch.quantized_value) for sketch in found] == [(2, 4.0)]
 
 
 def test_data_without_labels_gives_no_metrics(bench: Bench) -> None:

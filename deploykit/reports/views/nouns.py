@@ -365,12 +365,47 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """A shape of a sketch, ready for `<polygon points=...>`; `text` stands at (x, y), its first corner."""
+
+    role: str
+    points: str
+    text: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class SketchedFrame:
+    """One frame as one variant sees it; `stroke` is a line's width in the sketch's units."""
+
+    width: float
+    height: float
+    stroke: float
+    outlines: tuple[Outline, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class SketchedClip:
+    """A clip before and after quantization, frame by frame."""
+
+    clip: int
+    metric: str
+    unit: str
+    float_value: float
+    quantized_value: float
+    frames: tuple[tuple[SketchedFrame, SketchedFrame], ...]
+
+
+@dataclass(frozen=True)
 class TaskView:
     """The task's metrics over `clips` unseen clips."""
 
     task: str
     clips: int
     metrics: tuple[MetricRow, ...]
+    sketches: tuple[SketchedClip, ...]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,59 @@ from __future__ import annotations
 
 import math
 
-from deploykit.artifacts.evaluation import Evaluation, MetricResult
-from deploykit.reports.views.nouns import MetricRow, TaskView, Verdict
+from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult
+from deploykit.reports.views.nouns import (
+    MetricRow,
+    Outline,
+    SketchedClip,
+    SketchedFrame,
+    TaskView,
+    Verdict,
+)
 from deploykit.reports.views.numbers import finite
+
+STROKES = 200
+"""A line of a sketch is this part of its longer side."""
 
 
 def task_view(evaluation: Evaluation | None) -> TaskView | None:
     """Give each metric with its verdict and its place on the interval bar."""
     if evaluation is None:
         return None
-    return TaskView(evaluation.task, evaluation.clips, tuple(_row(metric) for metric in evaluation.metrics))
+    unit = {metric.name: metric.unit for metric in evaluation.metrics}
+    return TaskView(
+        evaluation.task,
+        evaluation.clips,
+        tuple(_row(metric) for metric in evaluation.metrics),
+        tuple(_clip(sketch, unit[sketch.metric]) for sketch in evaluation.sketches),
+    )
+
+
+def _clip(sketch: ClipSketch, unit: str) -> SketchedClip:
+    pairs = zip(sketch.float_frames, sketch.quantized_frames, strict=True)
+    return SketchedClip(
+        sketch.clip,
+        sketch.metric,
+        unit,
+        sketch.float_value,
+        sketch.quantized_value,
+        tuple((_frame(before), _frame(after)) for before, after in pairs),
+    )
+
+
+def _frame(sketch: FrameSketch) -> SketchedFrame:
+    return SketchedFrame(
+        sketch.width,
+        sketch.height,
+        max(sketch.width, sketch.height) / STROKES,
+        tuple(
+            Outline(
+                shape.role, " ".join(f"{x:g},{y:g}" for x, y in shape.points), shape.text, *shape.points[0]
+            )
+            for shape in sketch.shapes
+        ),
+        sketch.caption,
+    )
 
 
 def verdict(metric: MetricResult) -> Verdict:

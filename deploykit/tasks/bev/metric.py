@@ -74,6 +74,18 @@ def match_clip(frames: Sequence[tuple[Labels, Boxes]]) -> dict[str, Any]:
     return {**record, "counts": counts, "errors": errors}
 
 
+def match_frame(labels: Labels, boxes: Boxes, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each chosen box the label that it is matched with at the recall's distance, or -1."""
+    partner = np.full(len(chosen), -1, np.int64)
+    for index in range(len(CLASSES)):
+        at = np.flatnonzero(boxes.label[chosen] == index)
+        here = np.flatnonzero(labels.label == index)
+        distance = np.linalg.norm(boxes.centre[chosen[at], None] - labels.centre[None, here], axis=-1)
+        _, found = _match(distance, labels.state[here], RECALL_DISTANCE_M)
+        partner[at[found >= 0]] = here[found[found >= 0]]
+    return partner
+
+
 def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return every metric of METRICS over these clips; NaN where there is nothing to measure."""
     precision = {name: _class_ap([record[name] for record in records]) for name in CLASSES}

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deploykit.artifacts.evaluation import FrameSketch
 from deploykit.core.errors import input_error
 from deploykit.tasks.bev import metric
-from deploykit.tasks.bev.decode import decode
+from deploykit.tasks.bev.decode import Boxes, decode
 from deploykit.tasks.bev.geometry import normalise_images
-from deploykit.tasks.bev.scene import SceneFrame, Split, generate_clip
+from deploykit.tasks.bev.scene import Labels, SceneFrame, Split, generate_clip
+from deploykit.tasks.bev.sketch import sketch_frame
 from deploykit.tasks.protocol import Clip, Frame, MetricSpec, Network, Record
 
 NETWORK = "bev"
@@ -44,19 +46,24 @@ class BevTask:
 
     def evaluate_clip(self, index: int, networks: Mapping[str, Network]) -> Record:
         """Run validation clip ``index`` frame by frame and match what is found to its labels."""
-        network = networks[NETWORK]
-        network.reset()
-        frames = []
-        for frame in generate_clip("validation", index, self.frames_per_clip, self.seed):
-            if not self.history:
-                network.reset()
-            outputs = network(network_inputs(frame))
-            frames.append((frame.labels, decode(outputs["heatmap"], outputs["reg"])))
-        return metric.match_clip(frames)
+        return metric.match_clip(list(self._detections(index, networks)))
+
+    def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> Sequence[FrameSketch]:
+        """Draw validation clip ``index`` from above, frame by frame."""
+        return [sketch_frame(labels, boxes) for labels, boxes in self._detections(index, networks)]
 
     def summarise(self, records: Sequence[Record]) -> dict[str, float]:
         """Give every metric over these clips."""
         return metric.summarise(records)
+
+    def _detections(self, index: int, networks: Mapping[str, Network]) -> Iterator[tuple[Labels, Boxes]]:
+        network = networks[NETWORK]
+        network.reset()
+        for frame in generate_clip("validation", index, self.frames_per_clip, self.seed):
+            if not self.history:
+                network.reset()
+            outputs = network(network_inputs(frame))
+            yield frame.labels, decode(outputs["heatmap"], outputs["reg"])
 
     def _clips(self, split: Split, network: str, count: int) -> Iterator[Clip]:
         if network != NETWORK:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deploykit.artifacts.evaluation import FrameSketch, Shape
 from deploykit.tasks.ocr.boxes import Points
 from deploykit.tasks.ocr.page import TextLine
 from deploykit.tasks.protocol import MetricSpec, Record
@@ -73,6 +74,26 @@ def summarise_pages(records: Sequence[Record]) -> dict[str, float]:
         "detection_precision": _percent(found, sum(record["boxes"] for record in records)),
         "direction_accuracy": _percent(sum(row["direction_right"] for row in rows), found),
     }
+
+
+def sketch_page(
+    lines: Sequence[TextLine], readings: Sequence[Reading], width: int, height: int
+) -> FrameSketch:
+    """Draw a page in pixels: the lines with their text, the boxes with what was read, false unless exact."""
+    matches = match_boxes([line.corners for line in lines], [reading.corners for reading in readings])
+    line_of = {reading: line for line, reading in matches.items()}
+    shapes = [Shape("label", _points(line.corners), line.text) for line in lines]
+    exact = 0
+    for index, reading in enumerate(readings):
+        right = index in line_of and lines[line_of[index]].text == reading.text
+        exact += right
+        shapes.append(Shape("found" if right else "false", _points(reading.corners), reading.text))
+    caption = f"{exact} of {len(lines)} lines exact, {len(readings)} boxes"
+    return FrameSketch(float(width), float(height), tuple(shapes), caption)
+
+
+def _points(corners: Points) -> tuple[tuple[float, float], ...]:
+    return tuple((round(float(x), 1), round(float(y), 1)) for x, y in corners)
 
 
 def edit_distance(truth: str, read: str) -> int:

@@ -11,13 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from deploykit.artifacts.contract import InputContract
+from deploykit.artifacts.evaluation import FrameSketch
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.packages import PREFIX, package_file
 from deploykit.tasks.context import TaskContext
 from deploykit.tasks.ocr.boxes import Points, find_boxes, from_top_left, grown, sides
 from deploykit.tasks.ocr.page import Page, PageLook, TextLine, draw_page
 from deploykit.tasks.ocr.reading import cut_line, decode_text, read_characters, upside_down
-from deploykit.tasks.ocr.scoring import METRICS, Reading, score_page, summarise_pages
+from deploykit.tasks.ocr.scoring import METRICS, Reading, score_page, sketch_page, summarise_pages
 from deploykit.tasks.ocr.words import VOCABULARY
 from deploykit.tasks.preprocess import place, to_tensor
 from deploykit.tasks.protocol import Array, Clip, Frame, MetricSpec, Network, Record
@@ -82,10 +83,13 @@ class OcrTask:
     def evaluate_clip(self, index: int, networks: Mapping[str, Network]) -> Record:
         """Read validation page `index`: find lines, turn those upside down, read each."""
         page = self.page("validation", index)
-        for role in ROLES:
-            networks[role].reset()
-        readings = [self._read(page, box, networks) for box in self._find(page, networks["det"])]
-        return score_page(page.lines, readings)
+        return score_page(page.lines, self._readings(page, networks))
+
+    def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> Sequence[FrameSketch]:
+        """Draw validation page `index`: its lines, and what was read where."""
+        page = self.page("validation", index)
+        height, width, _ = page.image.shape
+        return [sketch_page(page.lines, self._readings(page, networks), width, height)]
 
     def summarise(self, records: Sequence[Record]) -> dict[str, float]:
         """Give all metrics over these pages."""
@@ -122,6 +126,11 @@ class OcrTask:
             yield Clip(
                 f"{split} page {page_index} line {line_index}", ({contract.name: to_tensor(crop, contract)},)
             )
+
+    def _readings(self, page: Page, networks: Mapping[str, Network]) -> list[Reading]:
+        for role in ROLES:
+            networks[role].reset()
+        return [self._read(page, box, networks) for box in self._find(page, networks["det"])]
 
     def _find(self, page: Page, network: Network) -> list[Points]:
         contract = self._contract("det")

@@ -16,6 +16,7 @@ from deploykit.tasks.ocr.scoring import (
     match_boxes,
     overlap,
     score_page,
+    sketch_page,
     summarise_pages,
 )
 
@@ -102,3 +103,17 @@ def test_records_are_json() -> None:
     record = score_page(*page())
 
     assert summarise_pages([json.loads(json.dumps(record))]) == summarise_pages([record])
+
+
+def test_a_page_is_drawn_with_what_was_read() -> None:
+    lines = [TextLine("one", box(0, 0, 10, 10), False), TextLine("two", box(0, 20, 10, 30), False)]
+    readings = [Reading(box(0, 0, 10, 9), "one", False), Reading(box(0, 20, 10, 30), "tvvo", False)]
+    found = sketch_page(lines, readings, 40, 60)
+    assert [(shape.role, shape.text) for shape in found.shapes] == [
+        ("label", "one"),
+        ("label", "two"),
+        ("found", "one"),
+        ("false", "tvvo"),
+    ]
+    assert found.shapes[2].points == ((0, 0), (10, 0), (10, 9), (0, 9))
+    assert (found.width, found.height, found.caption) == (40, 60, "1 of 2 lines exact, 2 boxes")
