@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
-from deploykit.analysis.storage_roots import ALIASES
-from deploykit.artifacts.graph import NodeInfo, reads
+from deploykit.analysis.body_scratch import SUFFIX
+from deploykit.analysis.planned import as_planned
+from deploykit.analysis.stored import Stored
+from deploykit.analysis.views import is_alias, parts
+from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
 from deploykit.artifacts.memory import Arena, MemoryPlan
 from deploykit.artifacts.model import Partition
 
@@ -35,7 +38,8 @@ class Replay:
 
 def replay(partition: Partition, plan: MemoryPlan, frames: Sequence[Values]) -> Replay:
     """Run consecutive frames, segment by segment and node by node, inside the plan's blocks."""
-    memory = _Memory(plan)
+    partition = as_planned(partition, plan)
+    memory = Memory(partition, plan)
     for number, values in enumerate(frames):
         memory.start_frame(number)
         for name in partition.inputs:
@@ -51,37 +55,51 @@ def replay(partition: Partition, plan: MemoryPlan, frames: Sequence[Values]) -> 
             memory.free("shared", index + 1, keep=partition.outputs)
         for name in partition.outputs:
             memory.check(name, values, f"frame {number}, after its end")
+        memory.end_frame(number, values)
     return Replay(len(frames), memory.reads, tuple(sorted(memory.skipped)), tuple(memory.faults))
 
 
 def made_up_frames(
-    partition: Partition, sizes: Mapping[str, int], count: int, *, seed: int = 0
+    partition: Partition, stored: Mapping[str, Stored], count: int, *, seed: int = 0
 ) -> list[Values]:
     """Make frames of random bytes, to replay a plan in any storage type without running the network.
 
-    `sizes` gives each activation's bytes. Aliases hold their source's bytes, a Concat its inputs' one after
-    the other; a state input holds what the state's output held one frame before, at first zeros.
+    `stored` says how each activation lies in memory. Aliases hold their source's bytes, parts of a tensor
+    theirs, a Concat its inputs' one after the other; a state input holds what the state's output held one
+    frame before, at first zeros.
     """
     random = Random(seed)
-    state: dict[str, bytes] = {pair.input: bytes(sizes.get(pair.input, 0)) for pair in partition.state}
+    state: dict[str, bytes] = {pair.input: bytes(_size(stored, pair.input)) for pair in partition.state}
     frames: list[Values] = []
     for _ in range(count):
-        values = {name: state.get(name) or random.randbytes(sizes.get(name, 0)) for name in partition.inputs}
-        for node in (node for segment in partition.segments for node in segment.graph.nodes):
-            for name in filter(None, node.outputs):
-                values[name] = _made_up(node, values, sizes.get(name, 0), random)
-        frames.append({name: value for name, value in values.items() if name in sizes})
+        values = {name: state.get(name) or random.randbytes(_size(stored, name)) for name in partition.inputs}
+        for segment in partition.segments:
+            for node in segment.graph.nodes:
+                for name in filter(None, node.outputs):
+                    values[name] = _made_up(node, segment.graph, name, values, stored, random)
+        frames.append({name: value for name, value in values.items() if name in stored})
         state = {pair.input: values.get(pair.output, b"") for pair in partition.state}
     return frames
 
 
-def _made_up(node: NodeInfo, values: Values, size: int, random: Random) -> bytes:
-    copied = node.inputs if node.op == "Concat" else node.inputs[:1] if node.op in ALIASES else ()
+def _size(stored: Mapping[str, Stored], name: str) -> int:
+    return stored[name].size_bytes if name in stored else 0
+
+
+def _made_up(
+    node: NodeInfo, graph: GraphInfo, name: str, values: Values, stored: Mapping[str, Stored], random: Random
+) -> bytes:
+    size = _size(stored, name)
+    start = dict(parts(node, graph, stored)).get(name)
+    if start is not None and node.inputs[0] in values:
+        return values[node.inputs[0]][start : start + size]
+    copied = node.inputs if node.op == "Concat" else node.inputs[:1] if is_alias(node, stored) else ()
     content = b"".join(values.get(name, b"") for name in copied)
     return content if content and len(content) == size else random.randbytes(size)
 
 
-def _run_node(memory: _Memory, node: NodeInfo, values: Values, where: str) -> None:
+def _run_node(memory: Memory, node: NodeInfo, values: Values, where: str) -> None:
+    memory.scratch(node)
     for name in dict.fromkeys(reads(node)):
         memory.check(name, values, where)
     for name in filter(None, node.outputs):
@@ -90,10 +108,10 @@ def _run_node(memory: _Memory, node: NodeInfo, values: Values, where: str) -> No
         memory.write(name, values)
 
 
-class _Memory:
+class Memory:
     """The plan's blocks as bytes, with what was found wrong in them."""
 
-    def __init__(self, plan: MemoryPlan) -> None:
+    def __init__(self, partition: Partition, plan: MemoryPlan) -> None:
         self.plan = plan
         self.state_inputs = {pair.input for pair in plan.state}
         self.reads = 0
@@ -104,15 +122,34 @@ class _Memory:
         self._blocks["state"] = bytearray(plan.state_bytes)
         self._fixed = dict(_places(plan))
         self._places: dict[str, tuple[str, int, int]] = {}
+        self._lies_as = {name: _writer(partition, name).inputs[0] for name in plan.turned}
+        self._held: list[tuple[int, int, str, bytes]] = []
 
     def start_frame(self, frame: int) -> None:
-        """Poison what holds nothing between frames, and swap the halves of the state."""
+        """Poison what holds nothing between frames, and turn the rings of the state."""
         self.poison("shared")
         self._places = dict(self._fixed)
         for pair in self.plan.state:
-            read, written = (pair.offsets_bytes[(frame + half) % 2] for half in (0, 1))
-            self._places[pair.input] = ("state", read, pair.size_bytes)
-            self._places[pair.output] = ("state", written, pair.size_bytes)
+            if pair.input:
+                self._places[pair.input] = ("state", pair.read(frame), pair.size_bytes)
+            self._places[pair.output] = ("state", pair.written(frame), pair.size_bytes)
+
+    def end_frame(self, frame: int, values: Values) -> None:
+        """See that the outputs of earlier frames still lie there as long as they have slots."""
+        for until, offset, name, wanted in self._held:
+            if until > frame and self._blocks["state"][offset : offset + len(wanted)] != wanted:
+                self.faults.append(f"frame {frame}, after its end: an earlier {name} lost its value")
+        for pair in self.plan.state:
+            if pair.output in values:
+                until = frame + len(pair.offsets_bytes) - max(pair.delay, 1) + 1
+                self._held.append((until, pair.written(frame), pair.output, values[pair.output]))
+        self._held = [item for item in self._held if item[0] > frame]
+
+    def scratch(self, node: NodeInfo) -> None:
+        """Poison what the engine may write while it runs a node's bodies."""
+        if node.id + SUFFIX in self._fixed:
+            block, offset, room = self._fixed[node.id + SUFFIX]
+            self._blocks[block][offset : offset + room] = POISON * room
 
     def check(self, name: str, values: Values, where: str) -> None:
         """Compare a tensor's bytes in memory with those of the unplanned run."""
@@ -121,7 +158,7 @@ class _Memory:
             return
         self.reads += 1
         block, offset, _ = found
-        wanted = values[name]
+        wanted = self.content(name, values)
         if self._blocks[block][offset : offset + len(wanted)] != wanted:
             self.faults.append(f"{where}: {name} in {block} at {offset} no longer holds its value")
 
@@ -132,11 +169,12 @@ class _Memory:
             source = self._find(read, values)
             if target is None or source is None or target[0] != source[0]:
                 continue
-            content, kept = values[name], values[read]
-            shift = source[1] - target[1]
-            apart = shift >= len(content) or -shift >= len(kept)
-            same = shift == 0 and len(content) == len(kept)
-            if not apart and not same and content[max(shift, 0) : shift + len(kept)] != kept:
+            content, kept = self.content(name, values), self.content(read, values)
+            first = max(source[1], target[1])
+            end = min(source[1] + len(kept), target[1] + len(content))
+            same = source[1] == target[1] and len(content) == len(kept)
+            written = content[first - target[1] : max(end - target[1], 0)]
+            if first < end and not same and written != kept[first - source[1] : end - source[1]]:
                 self.faults.append(f"{where}: writing {name} destroys a part of its input {read}")
 
     def write(self, name: str, values: Values) -> None:
@@ -145,9 +183,14 @@ class _Memory:
         if found is None:
             return
         block, offset, room = found
-        if len(values[name]) > room:
-            self.faults.append(f"{name} has {len(values[name])} bytes, but its block in {block} has {room}")
-        self._blocks[block][offset : offset + min(len(values[name]), room)] = values[name][:room]
+        content = self.content(name, values)
+        if len(content) > room:
+            self.faults.append(f"{name} has {len(content)} bytes, but its block in {block} has {room}")
+        self._blocks[block][offset : offset + min(len(content), room)] = content[:room]
+
+    def content(self, name: str, values: Values) -> bytes:
+        """Give a tensor's bytes as they lie in memory; a transposed one may lie as its source does."""
+        return values[self._lies_as.get(name, name)]
 
     def free(self, owner: str, step: int, keep: Sequence[str] = ()) -> None:
         """Poison the buffers that end with a step."""
@@ -166,6 +209,12 @@ class _Memory:
         if name not in self._places:
             self.skipped.add(name)
         return self._places.get(name)
+
+
+def _writer(partition: Partition, name: str) -> NodeInfo:
+    return next(
+        segment.graph.producer[name] for segment in partition.segments if name in segment.graph.producer
+    )
 
 
 def _places(plan: MemoryPlan) -> Iterator[tuple[str, tuple[str, int, int]]]:

@@ -112,5 +112,6 @@ def _claims(
     ]
     if state:
         names = [name for buffers in state for name in (buffers.output, buffers.input)]
-        claims.append(Claim(STATE, sum(2 * item.size_bytes for item in state), traffic(names), kept=True))
+        rings = {item.offsets_bytes: item.size_bytes * len(item.offsets_bytes) for item in state}
+        claims.append(Claim(STATE, sum(rings.values()), traffic(names), kept=True))
     return claims

@@ -43,15 +43,27 @@ class Arena:
 
 @dataclass(frozen=True)
 class StateBuffers:
-    """A state pair's double buffer in persistent memory: frame t reads half t % 2 and writes the other.
+    """A state pair's ring in persistent memory, one slot a frame: with n slots, frame t writes slot
+    (t + 1) mod n and reads the value of `delay` frames before in slot (t + 1 - delay) mod n.
 
-    Both halves are zero before the first frame. `size_bytes` is that of one half, rounded to the alignment.
+    Two slots and a delay of 1 are the usual double buffer. Pairs that hand one value on from frame to frame
+    have the same slots, and a delay each. `input` is "" for an output that the application holds. All slots
+    are zero before the first frame. `size_bytes` is that of one slot, rounded to the alignment.
     """
 
     output: str
     input: str
     size_bytes: int
-    offsets_bytes: tuple[int, int]
+    offsets_bytes: tuple[int, ...]
+    delay: int = 1
+
+    def written(self, frame: int) -> int:
+        """Give the offset at which a frame's output lies."""
+        return self.offsets_bytes[(frame + 2 - max(self.delay, 1)) % len(self.offsets_bytes)]
+
+    def read(self, frame: int) -> int:
+        """Give the offset at which a frame's input lies."""
+        return self.offsets_bytes[(frame + 1 - self.delay) % len(self.offsets_bytes)]
 
 
 @dataclass(frozen=True)
@@ -59,8 +71,12 @@ class MemoryPlan:
     """All memory of one network on one chip.
 
     `placement` says for each arena (by owner), and for "state" where there is some, whether it fits on the
-    chip ("sram") or not ("dram"). `state_bytes` counts both halves. `unsized` are tensors whose size nobody
+    chip ("sram") or not ("dram"). `state_bytes` counts all slots. `unsized` are tensors whose size nobody
     knows: they are in no arena, so the plan is incomplete where it isn't empty.
+
+    `orders` gives the segments that run in another order than that of their file, with their nodes' ids in
+    this order; steps are counted in it. `kept` are the tensors that stay to the end of the frame beside the
+    outputs. `turned` are tensors whose bytes lie in the order of the one that they were transposed from.
     """
 
     network: str
@@ -72,3 +88,6 @@ class MemoryPlan:
     placement: tuple[tuple[str, Literal["sram", "dram"]], ...]
     notices: tuple[str, ...] = ()
     unsized: tuple[str, ...] = ()
+    orders: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    kept: tuple[str, ...] = ()
+    turned: tuple[str, ...] = ()

@@ -52,7 +52,8 @@ class EngineProfile:
     preference; 1 MAC = 2 operations. `operators` lists what the engine runs ("*": everything), by ONNX name.
     `fuses` lists the operators that its compiler computes on the way out of the layer before them, so that
     the tensor between the two never leaves the chip (`analysis.fusion` has the rule). `schemes` has what is
-    known of the schemes beside their peaks, and the schemes that compute at the peak of another.
+    known of the schemes beside their peaks, and the schemes that compute at the peak of another. `free_views`
+    are operators that cost no copy, because the engine reads their input in another order.
     """
 
     name: str
@@ -64,6 +65,7 @@ class EngineProfile:
     fuses: tuple[str, ...] = ()
     schemes: tuple[SchemeOffer, ...] = ()
     energy_per_op_j: dict[str, Quantity] = field(default_factory=dict)
+    free_views: tuple[Literal["Transpose"], ...] = ()
 
     @property
     def offers(self) -> tuple[SchemeOffer, ...]:

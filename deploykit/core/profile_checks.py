@@ -49,7 +49,8 @@ def naming_faults(document: Document, entry: ProfileFile, shared: Iterable[str])
     if entry.fallback not in names:
         what = f"no engine {entry.fallback!r}{did_you_mean(entry.fallback, names)}"
         yield located(document, ("fallback",), what)
-    plain = {"on_chip.alignment_bytes", "on_chip.bank_count", *(f"engines.{name}.fuses" for name in names)}
+    listed = [f"engines.{name}.{key}" for name in names for key in ("fuses", "free_views")]
+    plain = {"on_chip.alignment_bytes", "on_chip.bank_count", *listed}
     for at, key in enumerate(entry.recalled):
         if key not in plain:
             what = f"{key!r} is no key without a source of its own{did_you_mean(key, plain)}"

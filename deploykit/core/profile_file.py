@@ -141,6 +141,7 @@ def _engine(entry: ProfileFile, engine: EngineEntry, sets: Mapping[str, tuple[st
         engine.fuses,
         _all_sourced(entry, engine.schemes),
         {scheme: _sourced(entry, energy) for scheme, energy in engine.energy_per_op_j.items()},
+        engine.free_views,
     )
 
 

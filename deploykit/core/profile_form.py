@@ -70,6 +70,7 @@ class EngineEntry:
     fuses: tuple[str, ...] = ()
     schemes: tuple[SchemeOffer, ...] = ()
     energy_per_op_j: dict[SchemeName, Quantity] = field(default_factory=dict)
+    free_views: tuple[Literal["Transpose"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -317,7 +317,7 @@ def test_what_a_body_reads_is_never_overwritten(bench: Any) -> None:
     plan = plan_memory(partition, OWN_TYPES, profile=profile_of(bench), params=MemoryParams())
 
     spans = {b.tensors: (b.first_step, b.end_step) for b in arena(plan, "whole").buffers}
-    assert spans == {("a",): (0, 3), ("h",): (1, 4)}
+    assert spans == {("a",): (0, 3), ("h",): (1, 4), ("y::bodies",): (2, 3)}
     assert any("1 nodes have bodies (y)" in notice for notice in plan.notices)
 
 
@@ -467,5 +467,4 @@ def test_random_plans_in_eight_bits_keep_made_up_values(bench: Any, seed: int) -
     plan = plan_memory(partition, precision, profile=profile_of(bench, alignment=16), params=MemoryParams())
 
     stored, _ = stored_tensors(partition, precision)
-    sizes = {name: form.size_bytes for name, form in stored.items()}
-    assert replay(partition, plan, made_up_frames(partition, sizes, 2)).faults == ()
+    assert replay(partition, plan, made_up_frames(partition, stored, 2)).faults == ()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from deploykit.analysis.placement import SHARED, STATE, place_blocks
-from deploykit.analysis.storage_roots import StorageRoot
-from deploykit.analysis.stored import stored_tensors
+from deploykit.analysis.placement import place_blocks
 from deploykit.analysis.weight_bytes import weight_bytes
-from deploykit.artifacts.memory import Arena, MemoryPlan
-from deploykit.artifacts.model import Partition
+from deploykit.artifacts.memory import MemoryPlan
+from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.precision import PrecisionPlan
-from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.call import StageCall
 from deploykit.stages.memory.arenas import segment_arena, shared_arena
+from deploykit.stages.memory.checks import check_options, check_sizes
+from deploykit.stages.memory.claims import check_claims
 from deploykit.stages.memory.notices import plan_notices
 from deploykit.stages.memory.params import MemoryParams
-from deploykit.stages.memory.state import state_buffers
+from deploykit.stages.memory.prepare import prepare
+from deploykit.stages.memory.state import persistent_bytes, state_buffers
 
 __all__ = ["GIVES", "PARAMS", "MemoryParams", "plan_memory", "run"]
 
@@ -40,31 +40,37 @@ def plan_memory(
     segments and the network's inputs and outputs, at steps that are segment indices. Each packing has
     passed the independent validator.
     """
-    for segment in partition.segments:
-        if segment.name in (SHARED, STATE):
-            raise input_error(
-                f"segment {segment.name!r}", "the memory plan uses this name", "rename the segment"
-            )
+    check_options(partition, params, profile)
     alignment = params.alignment_bytes or profile.on_chip.alignment_bytes
-    stored, unsized = stored_tensors(partition, plan)
-    pinned = frozenset(name for pair in partition.state for name in (pair.output, pair.input))
-    arenas: list[Arena] = []
-    boundary_roots: list[StorageRoot] = []
-    for segment in partition.segments:
-        arena, roots = segment_arena(segment, stored, pinned, alignment, params)
-        arenas.append(arena)
-        boundary_roots += roots
-    arenas.append(shared_arena(partition, boundary_roots, stored, pinned, alignment, params))
-    state = state_buffers(partition, stored, alignment)
+    prepared = prepare(partition, plan, params, alignment)
+    partition, stored, pinned = prepared.partition, prepared.stored, prepared.pinned
+    check_sizes(partition, stored, prepared.unsized, params)
+    check_claims(partition, stored, params)
+    made = [
+        segment_arena(segment, stored, pinned, alignment, params, _free_views(segment, profile))
+        for segment in partition.segments
+    ]
+    outside = [root for item in made for root in item.outside]
+    shared = shared_arena(partition, outside, stored, pinned, alignment, params)
+    arenas = (*(item.arena for item in made), shared)
+    state = state_buffers(partition, stored, alignment, history=params.history, held=prepared.held)
     placement, notices = place_blocks(partition, arenas, state, stored, profile)
     return MemoryPlan(
         network=partition.network,
         chip=profile.name,
-        arenas=tuple(arenas),
+        arenas=arenas,
         state=state,
-        state_bytes=sum(2 * buffers.size_bytes for buffers in state),
+        state_bytes=persistent_bytes(state),
         weight_bytes=weight_bytes(partition, plan.scheme_of()),
         placement=placement,
-        notices=(*notices, *plan_notices(partition, unsized)),
-        unsized=unsized,
+        notices=(*notices, *plan_notices(partition, stored, prepared.unsized, alignment)),
+        unsized=prepared.unsized,
+        kept=prepared.kept,
+        turned=tuple(name for item in made for name in item.turned),
     )
+
+
+def _free_views(segment: Segment, profile: ChipProfile) -> frozenset[str]:
+    """Give the operators that cost no copy on a segment's engine."""
+    engines = [item for item in profile.engines if segment.engine in (item.name, item.kind)]
+    return frozenset(engines[0].free_views if engines else ())

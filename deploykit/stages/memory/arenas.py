@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from deploykit.analysis.body_scratch import SUFFIX
+from deploykit.analysis.live_ranges import LiveRange
+from deploykit.analysis.node_order import beside
 from deploykit.analysis.placement import SHARED
 from deploykit.analysis.segment_order import boundary_ranges
 from deploykit.analysis.storage_roots import SharingRules, StorageRoot, storage_roots
@@ -17,34 +21,67 @@ from deploykit.solve.memory.validate import packing_faults
 from deploykit.stages.memory.params import MemoryParams
 
 
+@dataclass(frozen=True)
+class SegmentArena:
+    """A segment's arena, the roots outside it, with the segment's inputs and outputs, and the tensors that
+    are read in another order than they lie in."""
+
+    arena: Arena
+    outside: tuple[StorageRoot, ...]
+    turned: tuple[str, ...]
+
+
 def segment_arena(
     segment: Segment,
     stored: Mapping[str, Stored],
     pinned: frozenset[str],
     alignment: int,
     params: MemoryParams,
-) -> tuple[Arena, tuple[StorageRoot, ...]]:
-    """Plan one segment; gives its arena and the roots that lie outside, with the segment's inputs and
-    outputs.
+    free_views: frozenset[str] = frozenset(),
+) -> SegmentArena:
+    """Plan one segment.
 
-    Views into a Concat's output save a copy but live longer than their parts would: they stay only where
-    the arena is no larger for it.
+    Views into a Concat's output, or of parts of a tensor, save a copy but live longer than the parts would:
+    they stay only where the arena is no larger for it.
     """
-    choices = (True, False) if params.concat_views and _has_concat(segment.graph) else (False,)
-    best: tuple[Arena, tuple[StorageRoot, ...]] | None = None
-    for views in choices:
-        rules = SharingRules(params.in_place, views, alignment)
+    best: SegmentArena | None = None
+    for concat_views, slice_views in _view_choices(segment.graph, params):
+        rules = SharingRules(
+            params.in_place,
+            concat_views,
+            slice_views,
+            alignment,
+            free_views,
+            params.overwrite,
+            params.parallel_nodes,
+        )
         roots = storage_roots(segment.graph, stored, pinned=pinned, rules=rules)
         inside = [root for root in roots if root.boundary is None and root.tensors[0] not in pinned]
+        inside += _scratch_roots(segment.graph, stored, params.parallel_nodes)
         arena = _arena(segment.name, inside, stored, alignment, params)
-        if best is None or arena.size_bytes < best[0].size_bytes:
-            best = arena, tuple(root for root in roots if root.boundary is not None)
+        if best is None or arena.size_bytes < best.arena.size_bytes:
+            outside = tuple(root for root in roots if root.boundary is not None)
+            best = SegmentArena(arena, outside, tuple(name for root in roots for name in root.turned))
     assert best is not None
     return best
 
 
-def _has_concat(graph: GraphInfo) -> bool:
-    return any(node.op == "Concat" for node in graph.nodes)
+def _view_choices(graph: GraphInfo, params: MemoryParams) -> list[tuple[bool, bool]]:
+    """Give which views to try: those of Concat, those of parts; most views first."""
+    operators = {node.op for node in graph.nodes}
+    concat = (True, False) if params.concat_views and "Concat" in operators else (False,)
+    cut = (True, False) if params.slice_views and operators & {"Slice", "Split"} else (False,)
+    return [(first, second) for first in concat for second in cut]
+
+
+def _scratch_roots(graph: GraphInfo, stored: Mapping[str, Stored], parallel: bool) -> list[StorageRoot]:
+    """Give each node with bodies a block for the time that it runs."""
+    reach = beside(graph) if parallel else [(step, step + 1) for step in range(len(graph.nodes))]
+    return [
+        StorageRoot((name,), (0,), stored[name].size_bytes, LiveRange(*reach[step]), None)
+        for step, node in enumerate(graph.nodes)
+        if (name := node.id + SUFFIX) in stored
+    ]
 
 
 def shared_arena(

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from deploykit.analysis.stored import Stored
 from deploykit.artifacts.model import Partition
 
 
-def plan_notices(partition: Partition, unsized: Sequence[str]) -> list[str]:
-    """Say what the plan leaves out."""
+def plan_notices(
+    partition: Partition, stored: Mapping[str, Stored], unsized: Sequence[str], alignment_bytes: int
+) -> list[str]:
+    """Say what the plan leaves out or assumes."""
+    empty = [name for name, form in stored.items() if not form.size_bytes]
     notices = []
     if unsized:
         named = ", ".join(unsized[:5]) + (" ..." if len(unsized) > 5 else "")
         notices.append(
             f"{len(unsized)} tensors have no known size and are in no arena ({named}): "
-            "the plan is incomplete; bind the network's dynamic dimensions"
+            "the plan is incomplete; bind the network's dynamic dimensions, or give the largest shapes of "
+            "those that depend on data in `memory.upper_bounds`"
+        )
+    if empty:
+        shown = ", ".join(f"{name} {list(stored[name].shape)}" for name in empty[:5])
+        shown += " ..." if len(empty) > 5 else ""
+        notices.append(
+            f"{len(empty)} tensors have a size of 0 and need no bytes ({shown}): each has {alignment_bytes} "
+            "bytes nonetheless; if a free dimension was bound to 0, bind it to what the network sees"
         )
     bodies = [node for segment in partition.segments for node in segment.graph.nodes if node.subgraphs]
     if bodies:
         named = ", ".join(node.id for node in bodies[:5]) + (" ..." if len(bodies) > 5 else "")
         notices.append(
-            f"{len(bodies)} nodes have bodies ({named}): each is one step here; the tensors inside are the "
-            "engine's own matter and not counted"
+            f"{len(bodies)} nodes have bodies ({named}): each is one step here, and the tensors inside have "
+            "a block of scratch for this step"
         )
     return notices
