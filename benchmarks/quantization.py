@@ -5,7 +5,7 @@
 
 PP-OCRv4's recogniser from the package rapidocr-onnxruntime reads rendered lines. Calibration lines and
 measured ones have no word in common. In 4-bit plans, depthwise layers and the first and last one keep 8
-bits. `--without` switches off parts of ours (`rounding`, `weight_scales`, `bias_correction`, `fusion`), each
+bits. `--without` switches off parts of ours (`rounding`, `refit`, `weight_scales`, `bias_correction`, `fusion`), each
 by itself, and reports them too. The last line of the output is JSON.
 """
 
@@ -60,6 +60,7 @@ OFF: dict[str, dict[str, Any]] = {
     "weight_scales": {"weight_scales": "max"},
     "bias_correction": {"bias_correction": False},
     "fusion": {"fusion": False},
+    "refit": {"refit": False},
 }
 EIGHT: dict[Scheme, Scheme] = {"w4a8": "w8a8", "w4a16": "w8a16"}
 

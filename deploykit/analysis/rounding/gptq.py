@@ -11,24 +11,19 @@ from deploykit.analysis.rounding.grid import Grid
 
 Array: TypeAlias = NDArray[Any]
 
-DAMPING = 0.01
-"""Share of the mean diagonal that is added to the Hessian, as in the paper."""
-
-SCARCE = 0.1
-"""Its factor before columns / samples: few samples say little of how inputs go together."""
-
 BATCH = 128
 """Columns whose errors reach the remaining ones together."""
 
 
-def gptq_codes(weights: Array, scales: Array, hessian: Array, grid: Grid, *, samples: int) -> Array:
+def gptq_codes(weights: Array, scales: Array, hessian: Array, grid: Grid, *, damping: float) -> Array:
     """Give the codes [groups, rows, columns] that keep `weights @ inputs`, with fixed scales.
 
-    `hessian` [groups, columns, columns] is the sum (or mean) of inputs x inputs^T over `samples`. Columns
-    with the strongest inputs go first. Frantar et al. 2022, "GPTQ", arXiv 2210.17323.
+    `hessian` [groups, columns, columns] is the sum (or mean) of inputs x inputs^T; its diagonal grows by the
+    share `damping` of its mean. Columns with the strongest inputs go first. Frantar et al.
+    2022, "GPTQ", arXiv 2210.17323.
     """
     order = numpy.argsort(-numpy.diagonal(hessian, axis1=1, axis2=2), axis=1, kind="stable")
-    factor = _factor(hessian, order, max(DAMPING, SCARCE * weights.shape[2] / max(samples, 1)))
+    factor = _factor(hessian, order, damping)
     left = numpy.take_along_axis(weights.astype(numpy.float64), order[:, None, :], axis=2)
     spread = numpy.take_along_axis(grid.spread(scales).astype(numpy.float64), order[:, None, :], axis=2)
     lowest, highest = grid.bounds

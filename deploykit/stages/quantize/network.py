@@ -18,18 +18,18 @@ from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.runtime import open_session
 from deploykit.core.workspace import Workspace
-from deploykit.stages.quantize.bias import bias_corrections, hold_frames
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
 from deploykit.stages.quantize.equalise import Equalised, equalise, rename
 from deploykit.stages.quantize.float16 import with_float16
 from deploykit.stages.quantize.folding import fold_channel_factors
-from deploykit.stages.quantize.layers import find_layers
+from deploykit.stages.quantize.layers import WeightUse, find_layers
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement, place
 from deploykit.stages.quantize.prepare import PreparedSegment, prepare
+from deploykit.stages.quantize.refine import hold_frames, refine
 from deploykit.stages.quantize.statistics import input_statistics
-from deploykit.stages.quantize.weights import round_weights
+from deploykit.stages.quantize.weights import RoundedWeight, round_weights
 from deploykit.tasks.protocol import Clip
 
 CONCAT_RANGE_RATIO = 20.0
@@ -74,12 +74,13 @@ def quantize_network(
     parameters = shared_parameters(placement, calibration, params.activation_type)
     layers = find_layers(prepared, schemes, granularities, per_channel=params.per_channel)
     statistics = {}
-    if params.rounding == "gptq":
-        narrow = [layer for layer in layers if layer.use.bits < 8]
-        statistics = input_statistics(partition, narrow, clips, parameters, placement, workspace=workspace)
+    uses = [layer.use for layer in layers]
+    if params.rounding != "nearest":
+        shared = [layer for layer in layers if uses.count(layer.use) > 1]
+        statistics = input_statistics(partition, shared, clips, parameters, placement, workspace=workspace)
     weights = round_weights(layers, statistics, parameters, placement, params=params)
 
-    def emit(corrections: Mapping[str, Array]) -> list[OnnxModel]:
+    def emit(weights: Mapping[WeightUse, RoundedWeight], corrections: Mapping[str, Array]) -> list[OnnxModel]:
         return [
             Emitter(
                 segment,
@@ -94,10 +95,11 @@ def quantize_network(
             for segment in prepared
         ]
 
-    models = emit({})
-    if params.bias_correction and layers:
-        held = hold_frames(partition, layers, clips, count=calibration.frames, workspace=workspace)
-        models = emit(bias_corrections(models, layers, held))
+    models = emit(weights, {})
+    if layers and (params.bias_correction or params.rounding != "nearest"):
+        frames = hold_frames(partition, clips, count=calibration.frames, workspace=workspace)
+        refined = refine(prepared, models, layers, frames, weights, parameters, placement, params=params)
+        models = emit(refined.weights, refined.corrections)
     models, halved = with_float16(models, partition, plan, clips, workspace=workspace)
     rename(models, equalised.renamed)
     segments = _save(prepared, models, workspace)

@@ -16,7 +16,8 @@ class QuantizeParams:
     ArgMax or TopK ranks keeps its extremes. `activation_type`: codes of activations, asymmetric; of the same
     sign where they have 16 bits. `per_channel`: weights have the scales that the plan gives them, else one
     for all. `weight_scales`: "max" so that no weight saturates, "mse" with their least squared error.
-    `rounding`: each weight to the "nearest" code, or 4-bit ones by "gptq" with the layer's own inputs.
+    `rounding`: each weight to the "nearest" code, by "gptq" with the layer's own inputs, or by "descent",
+    which goes on from there. `refit`: before that, weights are fitted to what earlier layers have become.
     `bias_correction`: whether biases make up for the mean error. `fusion`: nothing is rounded between a layer
     and the function that the chip computes on its way out. `equalisation`: channels of very different size
     get factors, which the layers around them take; their tensors then hold other values than in float.
@@ -27,7 +28,8 @@ class QuantizeParams:
     activation_type: Literal["int8", "uint8"] = "int8"
     per_channel: bool = True
     weight_scales: Literal["max", "mse"] = "mse"
-    rounding: Literal["nearest", "gptq"] = "gptq"
+    rounding: Literal["nearest", "gptq", "descent"] = "descent"
+    refit: bool = True
     bias_correction: bool = True
     fusion: bool = True
     equalisation: bool = False

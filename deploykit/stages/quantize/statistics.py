@@ -30,17 +30,11 @@ POSITIONS, VALUES = 512, 1 << 19
 class InputStatistics:
     """Sums over a layer's sampled inputs, as it reads them: rounded to codes.
 
-    `gram` [groups, columns, columns] is the sum of inputs x inputs^T, `total` [groups, columns] of inputs.
+    `gram` [groups, columns, columns] is the sum of inputs x inputs^T.
     """
 
     gram: Array
-    total: Array
     samples: int = 0
-
-    def centred(self) -> Array:
-        """Give `gram` of the inputs' deviations from their means: biases take back what the means lose."""
-        mean = self.total / max(self.samples, 1)
-        return self.gram - (self.total[:, :, None] * mean[:, None, :]).astype(numpy.float32)
 
 
 def input_statistics(
@@ -57,8 +51,7 @@ def input_statistics(
     Layers whose `gram` would exceed the limit by itself are left out.
     """
     found: dict[WeightUse, InputStatistics] = {}
-    fitting = [layer for layer in layers if layer.use.form.rows is not None]
-    for batch in _batches([layer for layer in fitting if _gram_bytes(layer) <= GRAM_LIMIT_BYTES]):
+    for batch in _batches([layer for layer in layers if gram_fits(layer)]):
         found |= _gather(partition, batch, clips, parameters, placement, workspace)
     return found
 
@@ -100,10 +93,9 @@ def _observe(
     groups, _, size = columns.shape
     if layer.use not in found:
         square = numpy.zeros((groups, size, size), numpy.float32)
-        found[layer.use] = InputStatistics(square, numpy.zeros((groups, size)))
+        found[layer.use] = InputStatistics(square)
     seen = found[layer.use]
     seen.gram += numpy.swapaxes(codes, 1, 2) @ codes
-    seen.total += codes.sum(axis=1)
     seen.samples += columns.shape[1]
 
 
@@ -151,6 +143,11 @@ def _batches(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
         held += size
     if batch:
         yield batch
+
+
+def gram_fits(layer: Layer) -> bool:
+    """Say whether a layer weighs inputs whose products with each other fit the limit."""
+    return layer.use.form.rows is not None and _gram_bytes(layer) <= GRAM_LIMIT_BYTES
 
 
 def _gram_bytes(layer: Layer) -> int:

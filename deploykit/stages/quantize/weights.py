@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy
 
 from deploykit.analysis.affine import Array, scales_that_hold
+from deploykit.analysis.rounding.descent import descended_codes
 from deploykit.analysis.rounding.gptq import gptq_codes
 from deploykit.analysis.rounding.grid import Grid, largest_scales, searched_scales
+from deploykit.analysis.rounding.paired import PairedInputs, damping
 from deploykit.stages.quantize.layers import Layer, Parameters, WeightUse
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement
@@ -38,21 +40,51 @@ def round_weights(
     users: dict[WeightUse, list[Layer]] = {}
     for layer in layers:
         users.setdefault(layer.use, []).append(layer)
-    return {
-        use: _rounded(use, group, statistics.get(use), parameters, placement, params)
-        for use, group in users.items()
-    }
+    found = {}
+    for use, group in users.items():
+        weights = _original(group[0])
+        seen = statistics.get(use)
+        grid, scales = _scales(weights, group, parameters, placement, params)
+        codes = grid.codes(weights, scales)
+        if seen is not None:
+            codes = gptq_codes(weights, scales, seen.gram, grid, damping=damping(seen.gram, seen.samples))
+        found[use] = _stored(use, grid, codes, scales)
+    return found
 
 
-def _rounded(
-    use: WeightUse,
+def rerounded(
+    layer: Layer,
+    seen: PairedInputs,
+    parameters: Parameters,
+    placement: Placement,
+    *,
+    params: QuantizeParams,
+) -> RoundedWeight:
+    """Round a layer's weights for the inputs that it has in the quantized network."""
+    corrected = params.bias_correction and layer.bias is not None
+    weights = _original(layer)
+    if params.refit:
+        weights = seen.suited(weights, centred=corrected)
+    grid, scales = _scales(weights, [layer], parameters, placement, params)
+    share = damping(seen.gram, seen.samples)
+    codes = gptq_codes(weights, scales, seen.gram, grid, damping=share)
+    if params.rounding == "descent":
+        codes = descended_codes(codes, weights, scales, seen.gram, grid, damping=share)
+    return _stored(layer.use, grid, codes, scales)
+
+
+def _original(layer: Layer) -> Array:
+    return layer.use.form.matrix(layer.segment.array(layer.use.name).astype(numpy.float64))
+
+
+def _scales(
+    weights: Array,
     users: Sequence[Layer],
-    seen: InputStatistics | None,
     parameters: Parameters,
     placement: Placement,
     params: QuantizeParams,
-) -> RoundedWeight:
-    weights = use.form.matrix(users[0].segment.array(use.name).astype(numpy.float64))
+) -> tuple[Grid, Array]:
+    use = users[0].use
     grid = Grid(use.bits, use.form.blocks(use.block))
     scales = (searched_scales if params.weight_scales == "mse" else largest_scales)(weights, grid)
     if use.form.axis is None:
@@ -60,12 +92,10 @@ def _rounded(
     if use.block is None:
         for layer in users:
             scales = _holding_bias(scales, layer, parameters, placement)
-    if seen is not None:
-        corrected = params.bias_correction and all(layer.bias is not None for layer in users)
-        gram = seen.centred() if corrected else seen.gram
-        codes = gptq_codes(weights, scales, gram, grid, samples=seen.samples)
-    else:
-        codes = grid.codes(weights, scales)
+    return grid, scales
+
+
+def _stored(use: WeightUse, grid: Grid, codes: Array, scales: Array) -> RoundedWeight:
     shaped = use.form.block_scales(scales) if use.block is not None else scales.reshape(-1)
     if use.block is None and use.form.axis is None:
         shaped = numpy.asarray(scales.reshape(-1)[0])

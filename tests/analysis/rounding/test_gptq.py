@@ -21,7 +21,7 @@ def test_two_equal_inputs_share_their_error() -> None:
     gram = numpy.ones((1, 2, 2))
     grid = Grid(4, numpy.zeros(2, numpy.int64))
     assert grid.codes(weights, scales).sum() == 0
-    assert gptq_codes(weights, scales, gram, grid, samples=10**6).sum() == 1
+    assert gptq_codes(weights, scales, gram, grid, damping=0.01).sum() == 1
 
 
 def test_independent_inputs_are_rounded_to_nearest() -> None:
@@ -30,7 +30,7 @@ def test_independent_inputs_are_rounded_to_nearest() -> None:
     grid = Grid(8, numpy.arange(200) // 32)
     scales = largest_scales(weights, grid)
     gram = numpy.stack([numpy.diag(random.uniform(1, 5, 200)) for _ in range(2)])
-    assert (gptq_codes(weights, scales, gram, grid, samples=10**6) == grid.codes(weights, scales)).all()
+    assert (gptq_codes(weights, scales, gram, grid, damping=0.01) == grid.codes(weights, scales)).all()
 
 
 def test_inputs_that_are_always_zero_do_no_harm() -> None:
@@ -39,7 +39,7 @@ def test_inputs_that_are_always_zero_do_no_harm() -> None:
     scales = largest_scales(weights, grid)
     gram = numpy.zeros((1, 3, 3))
     gram[0, 1, 1] = 4.0
-    assert (gptq_codes(weights, scales, gram, grid, samples=10**6) == grid.codes(weights, scales)).all()
+    assert (gptq_codes(weights, scales, gram, grid, damping=0.01) == grid.codes(weights, scales)).all()
 
 
 @given(seed=st.integers(0, 500))
@@ -55,6 +55,6 @@ def test_correlated_inputs_lose_less_than_to_nearest(seed: int) -> None:
         return float(((inputs @ (grid.values(codes, scales) - weights).swapaxes(1, 2)) ** 2).sum())
 
     gram = inputs.swapaxes(1, 2) @ inputs
-    assert error(gptq_codes(weights, scales, gram, grid, samples=10**6)) < 0.8 * error(
+    assert error(gptq_codes(weights, scales, gram, grid, damping=0.01)) < 0.8 * error(
         grid.codes(weights, scales)
     )
