@@ -5,8 +5,8 @@
 
 PP-OCRv4's recogniser from the package rapidocr-onnxruntime reads rendered lines. Calibration lines and
 measured ones have no word in common. In 4-bit plans, depthwise layers and the first and last one keep 8
-bits. `--without` switches off parts of ours (`rounding`, `refit`, `weight_scales`, `bias_correction`, `fusion`), each
-by itself, and reports them too. The last line of the output is JSON.
+bits. `--without` switches off parts of ours (`rounding`, `refit`, `weight_scales`, `bias_correction`,
+`fusion`), each by itself, and reports them too. The last line of the output is JSON.
 """
 
 from __future__ import annotations
