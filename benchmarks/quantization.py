@@ -4,9 +4,9 @@
         [--without rounding]
 
 PP-OCRv4's recogniser from the package rapidocr-onnxruntime reads rendered lines. Calibration lines and
-measured ones have no word in common. In 4-bit plans, depthwise layers and the first and last one keep 8
-bits. `--without` switches off parts of ours (`rounding`, `refit`, `weight_scales`, `bias_correction`,
-`fusion`), each by itself, and reports them too. The last line of the output is JSON.
+measured ones have no word in common. In 4-bit plans, depthwise layers, small ones, the first and the last
+one keep 8 bits. `--without` switches off parts of ours (`rounding`, `refit`, `weight_scales`,
+`bias_correction`, `fusion`), each by itself, and reports them too. The last line of the output is JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
 from deploykit.analysis.fusion import fused_tensors
 from deploykit.analysis.storage_types import storage_types
-from deploykit.analysis.weight_rules import eight_bit_layers
+from deploykit.analysis.weight_rules import EIGHT_BITS, eight_bit_layers
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme, is_integer
 from deploykit.core.packages import package_file
@@ -62,7 +62,6 @@ OFF: dict[str, dict[str, Any]] = {
     "fusion": {"fusion": False},
     "refit": {"refit": False},
 }
-EIGHT: dict[Scheme, Scheme] = {"w4a8": "w8a8", "w4a16": "w8a16"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,10 +175,10 @@ def plan_of(network: Partition, scheme: Scheme) -> tuple[PrecisionPlan, float]:
     flow = NetworkFlow(network)
     marks = [rule(flow) for rule in FLOAT_RULES]
     floats = {node for found in marks for node in found.nodes}
-    eight = eight_bit_layers(flow) if scheme in EIGHT else {}
+    eight = eight_bit_layers(flow) if scheme in EIGHT_BITS else {}
     nodes = []
     for node in (node for segment in network.segments for node in all_nodes(segment.graph)):
-        chosen: Scheme = EIGHT[scheme] if node.id in eight else scheme
+        chosen: Scheme = EIGHT_BITS[scheme] if node.id in eight else scheme
         nodes.append(NodePrecision(node.id, "float32" if node.id in floats else chosen, ""))
     schemes = {node.node: node.scheme for node in nodes}
     owners = [item for found in marks for item in found.tensors.items()]
@@ -198,7 +197,7 @@ def four_bit_share(flow: NetworkFlow, schemes: Mapping[str, Scheme]) -> float:
             shape = flow.tensor(node.inputs[1]).shape or ()
             count = math.prod(size for size in shape if isinstance(size, int))
             total += count
-            four += count if schemes[node.id] in EIGHT else 0
+            four += count if schemes[node.id] in EIGHT_BITS else 0
     return four / total
 
 

@@ -87,7 +87,7 @@ STAGES: dict[str, Stage] = {
     "precision": Stage(
         "precision",
         "Choose each node's precision, with a reason.",
-        version=2,
+        version=3,
         reads=("split", "analyze", "sensitivity"),
         section="precision",
         data="calibration",

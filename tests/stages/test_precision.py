@@ -200,3 +200,18 @@ def test_a_sum_in_front_of_a_normalisation_stays_float(bench: Bench) -> None:
     plan = plan_precision(net, bench.costs(net), profile=bench.profile(), params=PrecisionParams())
     assert plan.scheme_of() == {"p": "w8a8", "s": "float16", "n": "float16", "y": "w8a8"}
     assert next(node.reason for node in plan.nodes if node.node == "s").startswith("Is a sum that")
+
+
+def test_a_4_bit_plan_keeps_8_bits_where_they_cost_little(bench: Bench) -> None:
+    """The first layer has 16 of 592 weights, the last more than 40 %: it has 4 bits."""
+    text = """g (float[1,4,8,8] x) => (float[1,32,8,8] y)
+    { a = Conv (x, u)
+      b = Conv (a, v)
+      y = Conv (b, w) }"""
+    whole = bench.whole(
+        bench.model(text, u=ones(4, 4, 1, 1), v=ones(16, 4, 1, 1), w=ones(32, 16, 1, 1)), state=[]
+    )
+    costs = bench.costs(whole, "w4a8", "w8a8", "float16")
+    params = PrecisionParams(scheme="w4a8")
+    found = plan_precision(whole, costs, profile=bench.profile("w4a8", "w8a8", "float16"), params=params)
+    assert found.scheme_of() == {"a": "w8a8", "b": "w4a8", "y": "w4a8"}

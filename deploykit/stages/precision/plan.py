@@ -10,6 +10,7 @@ from deploykit.analysis.flow import NetworkFlow, all_nodes
 from deploykit.analysis.fusion import fused_tensors
 from deploykit.analysis.layer_units import joined_units, layer_units
 from deploykit.analysis.storage_types import plan_of
+from deploykit.analysis.weight_rules import EIGHT_BITS, eight_bit_layers
 from deploykit.artifacts.costs import CostReport, NodeCost
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import (
@@ -66,7 +67,8 @@ def plan_precision(
     tradeoff: Tradeoff | None = None
     free = [node.id for node in flow.nodes if node.id not in planned]
     if params.policy == "plain":
-        planned |= {node: _default(offers[node], allowed[node], params) for node in free}
+        plain = {node: _default(offers[node], allowed[node], params) for node in free}
+        planned |= plain | _with_eight_bits(flow, plain, allowed)
     else:
         units = layer_units(flow, [node for node in free if any(map(is_integer, allowed[node]))])
         groups = groups_of(joined_units(flow, units), allowed)
@@ -106,6 +108,18 @@ def _fixed(
             )
         elif node in ruled:
             found[node] = offer.best_float, ruled[node]
+    return found
+
+
+def _with_eight_bits(
+    flow: NetworkFlow, planned: Mapping[str, Planned], allowed: Mapping[str, Sequence[Scheme]]
+) -> dict[str, Planned]:
+    """Give those of the 4-bit layers that should keep 8-bit weights, where they may; activations stay."""
+    found: dict[str, Planned] = {}
+    for node, reason in eight_bit_layers(flow).items():
+        wider = EIGHT_BITS.get(planned[node][0]) if node in planned else None
+        if wider is not None and wider in allowed[node]:
+            found[node] = wider, f"{planned[node][0]} but for its weights: {reason}"
     return found
 
 
