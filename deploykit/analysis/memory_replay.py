@@ -192,6 +192,15 @@ class Memory:
         """Give a tensor's bytes as they lie in memory; a transposed one may lie as its source does."""
         return values[self._lies_as.get(name, name)]
 
+    def holds(self, name: str) -> bool:
+        """Say whether the plan has a place for a tensor."""
+        return name in self._places
+
+    def content_at(self, name: str) -> bytes:
+        """Give what lies at a tensor's place, to the end of its buffer."""
+        block, offset, room = self._places[name]
+        return bytes(self._blocks[block][offset : offset + room])
+
     def free(self, owner: str, step: int, keep: Sequence[str] = ()) -> None:
         """Poison the buffers that end with a step."""
         for buffer in self._arenas[owner].buffers:

@@ -10,6 +10,7 @@ from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.dumps import Comparison
 from deploykit.artifacts.evaluation import Evaluation
 from deploykit.artifacts.memory import MemoryPlan
+from deploykit.artifacts.memory_replay import MemoryReplay
 from deploykit.artifacts.model import Model, Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.artifacts.schedule import Schedule
@@ -42,6 +43,7 @@ class NetworkResults:
     plan: PrecisionPlan | None = None
     quantized: Partition | None = None
     memory: MemoryPlan | None = None
+    replay: MemoryReplay | None = None
     comparison: Comparison | None = None
     advice: tuple[Advice, ...] = ()
     headrooms: tuple[Headroom, ...] = ()

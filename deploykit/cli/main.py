@@ -45,10 +45,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if cmd_name in STAGES:
+        if cmd_name.replace("-", "_") in STAGES:
             from deploykit.cli.stage import stage_command
 
-            return stage_command(cmd_name)
+            return stage_command(cmd_name.replace("-", "_"))
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = importlib.import_module(f"deploykit.cli.{cmd_name.replace('-', '_')}").command
@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; an unknown name is answered with the nearest one."""
         name = args[0]
-        if name not in COMMANDS and name not in STAGES and not name.startswith("-"):
+        if name not in COMMANDS and name.replace("-", "_") not in STAGES and not name.startswith("-"):
             from deploykit.core.names import did_you_mean
 
             ctx.fail(f"no command {name!r}{did_you_mean(name, (*COMMANDS, *STAGES))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deploykit.artifacts.results import RunResults
+from deploykit.artifacts.results import NetworkResults, RunResults
 
 
 def findings(results: RunResults) -> tuple[str, ...]:
@@ -14,6 +14,7 @@ def findings(results: RunResults) -> tuple[str, ...]:
 
 def _findings(results: RunResults) -> Iterator[str]:
     for network in results.networks:
+        yield from _replay_findings(network)
         comparison = network.comparison
         if comparison is None:
             continue
@@ -34,6 +35,13 @@ def _findings(results: RunResults) -> Iterator[str]:
             yield f"schedule: {', '.join(late)} misses its deadline on {results.chip.name}"
         for notice in schedule.notices if not late else ():
             yield f"schedule: {notice}"
+
+
+def _replay_findings(network: NetworkResults) -> Iterator[str]:
+    for run in network.replay.runs if network.replay else ():
+        if run.fault_count or not run.bit_equal:
+            first = run.faults[0] if run.faults else "an output differs from the run without a plan"
+            yield f"{network.network}: the memory plan is wrong: {run.fault_count} faults, the first: {first}"
 
 
 def _few(names: tuple[str, ...], most: int = 3) -> str:

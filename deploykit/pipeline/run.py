@@ -193,6 +193,7 @@ def _results(context: Context, artifacts: Artifacts, state: RunState, started: s
                 ("plan", "precision"),
                 ("quantized", "quantize"),
                 ("memory", "memory"),
+                ("replay", "memory_replay"),
                 ("comparison", "compare"),
             )
         }

@@ -11,7 +11,15 @@ from rich.text import Text
 
 from deploykit.core.codec import encode
 from deploykit.reports import units
-from deploykit.reports.views.nouns import DumpsView, MetricRow, NetworkView, RunView, SegmentRow, WorstDump
+from deploykit.reports.views.nouns import (
+    DumpsView,
+    MetricRow,
+    NetworkView,
+    ReplayRow,
+    RunView,
+    SegmentRow,
+    WorstDump,
+)
 
 WIDTH = 100
 TENSOR_WIDTH = 22
@@ -128,8 +136,18 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
             "",
             f"{len(network.fallbacks) - FALLBACK_LINES} more operators off the main engine: see the report",
         )
+    for replay in network.memory.replays if network.memory else ():
+        yield "" if replay.holds else "red", _replay_words(replay)
     if network.dumps is not None:
         yield from _dump_remarks(network.dumps)
+
+
+def _replay_words(replay: ReplayRow) -> str:
+    """Say what the run inside the planned memory showed."""
+    seen = f"{replay.reads} reads and {replay.outputs} outputs of {replay.frames} frames"
+    if replay.holds:
+        return f"run inside the planned memory: {seen} bit-equal to the run without a plan"
+    return f"run inside the planned memory: {replay.fault_count} faults in {seen}: {replay.first_fault}"
 
 
 def predicted_words(network: NetworkView) -> str | None:

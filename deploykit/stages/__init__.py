@@ -109,6 +109,14 @@ STAGES: dict[str, Stage] = {
         section="memory",
         uses_profile=True,
     ),
+    "memory_replay": Stage(
+        "memory_replay",
+        "Run the network inside its planned memory, and prove the outputs bit-equal to the plain run.",
+        version=1,
+        reads=("split", "precision", "memory"),
+        section="memory_replay",
+        data="validation",
+    ),
     "dump": Stage(
         "dump",
         "Dump every layer of the float network.",

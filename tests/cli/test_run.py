@@ -24,6 +24,7 @@ STEPS = (
     "toy.precision",
     "toy.quantize",
     "toy.memory",
+    "toy.memory_replay",
     "toy.dump",
     "toy.dump_quantized",
     "toy.compare",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan
+from deploykit.artifacts.memory_replay import MemoryReplay, ReplayRun
 from deploykit.core.profile import ChipProfile
-from deploykit.reports.views.nouns import ArenaView, MemoryView, Rectangle, StateRow
+from deploykit.reports.views.nouns import ArenaView, MemoryView, Rectangle, ReplayRow, StateRow
 from deploykit.reports.views.numbers import share
 
 
-def memory_view(plan: MemoryPlan | None, chip: ChipProfile) -> MemoryView | None:
-    """Give the arenas, each beside its bound and its unplanned size, and the network's totals."""
+def memory_view(
+    plan: MemoryPlan | None, chip: ChipProfile, replay: MemoryReplay | None = None
+) -> MemoryView | None:
+    """Give the arenas, each beside its bound and its unplanned size, the network's totals, and the proof."""
     if plan is None:
         return None
     placement = dict(plan.placement)
@@ -22,7 +25,14 @@ def memory_view(plan: MemoryPlan | None, chip: ChipProfile) -> MemoryView | None
         weight_bytes=plan.weight_bytes,
         on_chip_bytes=None if on_chip is None else int(on_chip),
         unsized=plan.unsized,
+        replays=tuple(_replay(run) for run in replay.runs) if replay else (),
     )
+
+
+def _replay(run: ReplayRun) -> ReplayRow:
+    holds = run.bit_equal and not run.fault_count
+    first = run.faults[0] if run.faults else ""
+    return ReplayRow(run.frames, run.reads, run.outputs, holds, run.fault_count, first)
 
 
 def _arena(arena: Arena, placement: str) -> ArenaView:

@@ -175,6 +175,18 @@ class StateRow:
 
 
 @dataclass(frozen=True)
+class ReplayRow:
+    """A run inside the planned memory: what was compared, and whether all of it held."""
+
+    frames: int
+    reads: int
+    outputs: int
+    holds: bool
+    fault_count: int
+    first_fault: str
+
+
+@dataclass(frozen=True)
 class MemoryView:
     """All memory of one network. `activation_bytes` is the sum of the arenas."""
 
@@ -186,6 +198,7 @@ class MemoryView:
     on_chip_bytes: int | None
     unsized: tuple[str, ...]
     """Tensors of unknown size: they are in no arena."""
+    replays: tuple[ReplayRow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         hot=costs.hot_nodes(rows),
         ops=costs.op_totals(rows),
         precision=segments.precision_groups(result, rows),
-        memory=memory_view(result.memory, results.chip),
+        memory=memory_view(result.memory, results.chip, result.replay),
         dumps=dumps_view(result),
         low_s=time_s * interval.low_factor if time_s and interval else None,
         high_s=time_s * interval.high_factor if time_s and interval else None,
@@ -107,6 +107,7 @@ def _notices(results: RunResults) -> Iterator[Notice]:
             ("precision", result.plan),
             ("quantize", result.quantized),
             ("memory", result.memory),
+            ("memory_replay", result.replay),
         ):
             for text in artifact.notices if artifact else ():
                 yield Notice(f"{result.network}.{step}", text)
