@@ -16,9 +16,9 @@ from deploykit.analysis.views import permutation
 from deploykit.artifacts.graph import NodeInfo, reads
 from deploykit.artifacts.memory import MemoryPlan
 from deploykit.artifacts.model import Partition
+from deploykit.stages.memory_replay.stored_values import StorageForm, storage_forms
 from deploykit.toolchains.node_runner import NodeRunner
 from deploykit.toolchains.reference import zeros
-from deploykit.toolchains.stored_values import StorageForm, storage_forms
 
 Array: TypeAlias = NDArray[Any]
 Frame: TypeAlias = Mapping[str, Array]

@@ -18,7 +18,7 @@ from deploykit.tasks.protocol import Clip, Frame
 
 if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
-    from deploykit.toolchains.arena_run import ArenaRun
+    from deploykit.stages.memory_replay.arena_run import ArenaRun
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def _replayed(
     frames: list[Frame],
     workspace: Workspace,
 ) -> ReplayRun:
-    from deploykit.toolchains.arena_run import run_in_arena  # pulls onnx in: only when the step runs
+    from deploykit.stages.memory_replay.arena_run import (
+        run_in_arena,  # pulls onnx in: only when the step runs
+    )
     from deploykit.toolchains.node_runner import NodeRunner
 
     stored, _ = stored_tensors(partition, plan)
