@@ -172,7 +172,10 @@ def tradeoff_chart(view: TradeoffView) -> Columns:
     return {
         "cost": [compact(point.cost) for point in view.front],
         "error": [compact(point.error or None) for point in view.front],
-        "text": [_plan_text(point) for point in view.front],
+        "text": [
+            f"{_plan_text(point)}<br>to take it: precision.budget.point={index}"
+            for index, point in enumerate(view.front)
+        ],
         "chosen": {
             "cost": compact(view.chosen.cost),
             "error": compact(view.chosen.error or None),

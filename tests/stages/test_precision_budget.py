@@ -102,6 +102,18 @@ def test_the_front_is_kept(bench: Bench, chain: Partition) -> None:
     assert pairs == sorted(pairs)
 
 
+def test_every_point_of_the_front_can_be_taken(bench: Bench, chain: Partition) -> None:
+    front = plan(bench, chain, Budget(most_error=7e-4)).tradeoff
+    assert front is not None
+    for index, point in enumerate(front.front):
+        found = plan(bench, chain, Budget(most_error=7e-4, point=index)).tradeoff
+        assert found is not None
+        assert (found.chosen.time_s, found.chosen.error) == (point.time_s, point.error)
+        assert (found.status, found.front) == ("optimal", front.front)
+    with pytest.raises(InputError, match=f"there is no point {len(front.front)}, the front has"):
+        plan(bench, chain, Budget(point=len(front.front)))
+
+
 def test_least_error_within_time_and_size(bench: Bench, chain: Partition) -> None:
     found = plan(bench, chain, Budget(minimise="error", most_time_s=29e-6))
     # one of the three at 4 bits: b costs the least error for its 1 us

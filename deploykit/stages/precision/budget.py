@@ -9,10 +9,11 @@ from deploykit.analysis.layer_units import Unit
 from deploykit.artifacts.costs import NodeCost
 from deploykit.artifacts.precision import Scheme, Tradeoff, TradeoffPoint, is_integer
 from deploykit.artifacts.sensitivity import LayerSensitivity, Sensitivity
-from deploykit.core.errors import Fault, FindingError, InputError
+from deploykit.core.errors import Fault, FindingError, InputError, input_error
 from deploykit.solve.assign.assign import assign
 from deploykit.solve.assign.front import pareto_front
 from deploykit.solve.assign.problem import AssignProblem, Item, Limit, Measure, Option, total
+from deploykit.solve.assign.solution import FrontPoint
 from deploykit.solve.assign.validate import assignment_faults
 from deploykit.stages.precision.groups import Allowed, Group, Planned, width, with_followers
 from deploykit.stages.precision.params import Budget
@@ -52,6 +53,12 @@ def by_budget(
     _check(sensitivity, budget)
     layers = _layers(groups, costs, allowed, sensitivity)
     problem = AssignProblem(tuple(layer.item for layer in layers), budget.minimise, _limits(budget))
+    against: Measure = "error" if budget.minimise != "error" else "time"
+    front = pareto_front(AssignProblem(problem.items, budget.minimise), against)
+    kept = front.points[:: -(-len(front.points) // FRONT_POINTS)] if front.points else ()
+    if budget.point is not None:
+        most = _front_point(kept, budget.point)
+        problem = AssignProblem(problem.items, budget.minimise, (Limit(against, most.error),))
     answer = assign(problem)
     if len(answer.choices) != len(layers):
         raise FindingError(_infeasible(problem))
@@ -61,9 +68,6 @@ def by_budget(
     for layer, choice in zip(layers, answer.choices, strict=True):
         planned |= layer.plans[choice]
     unit = UNITS[budget.minimise]
-    against: Measure = "error" if budget.minimise != "error" else "time"
-    front = pareto_front(AssignProblem(problem.items, budget.minimise), against)
-    kept = front.points[:: -(-len(front.points) // FRONT_POINTS)] if front.points else ()
     return planned, Tradeoff(
         budget.minimise,
         answer.bound.status,
@@ -74,6 +78,13 @@ def by_budget(
         tuple(_point(layers, problem, point.choices) for point in kept),
         front.whole and len(kept) == len(front.points),
     )
+
+
+def _front_point(front: Sequence[FrontPoint], at: int) -> FrontPoint:
+    if not 0 <= at < len(front):
+        what = f"there is no point {at}, the front has {len(front)} (0 to {len(front) - 1})"
+        raise input_error("precision.budget.point", what, "the report shows each point's number")
+    return front[at]
 
 
 def _check(sensitivity: Sensitivity, budget: Budget) -> None:

@@ -48,7 +48,8 @@ class Budget:
 
     `most_error` is in the measure of the sensitivity step (0.001 of noise is an SQNR of 30 dB), `most_time_s`
     the predicted time of the layers, `most_weight_bytes` their weights. `repair`: the plan is measured as a
-    whole, and planned again with a tighter bound until it keeps `most_error`.
+    whole, and planned again with a tighter bound until it keeps `most_error`. `point` takes that plan of the
+    Pareto front instead, counted from 0, the cheapest: the bounds say nothing then.
     """
 
     minimise: Literal["time", "size", "error"] = "time"
@@ -56,6 +57,7 @@ class Budget:
     most_time_s: float | None = None
     most_weight_bytes: int | None = None
     repair: bool = True
+    point: int | None = None
 
 
 @dataclass(frozen=True)

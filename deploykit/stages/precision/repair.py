@@ -61,7 +61,7 @@ def repaired_plan(
         assert plan.tradeoff is not None
         predicted = plan.tradeoff.chosen.error
         seen.append(f"predicted error {predicted:.3g}, measured {error_seen:.3g}")
-        if error_seen <= wanted or params.budget.minimise == "error":
+        if error_seen <= wanted or params.budget.minimise == "error" or params.budget.point is not None:
             tradeoff = dataclasses.replace(plan.tradeoff, measured_error=error_seen)
             notices = (*plan.notices, f"the whole plan: {'; then '.join(seen)}")
             return dataclasses.replace(plan, tradeoff=tradeoff, notices=notices)
