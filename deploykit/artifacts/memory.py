@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from deploykit.artifacts.banks import BankPlan
 from deploykit.core.bounds import SolveBound
 
 
@@ -77,6 +78,9 @@ class MemoryPlan:
     `orders` gives the segments that run in another order than that of their file, with their nodes' ids in
     this order; steps are counted in it. `kept` are the tensors that stay to the end of the frame beside the
     outputs. `turned` are tensors whose bytes lie in the order of the one that they were transposed from.
+
+    `placement` is for toolchains that place whole blocks; `banks` chooses tensor by tensor, also for parts of
+    a tensor's life. None: the chip's own memory isn't known, or nobody asked.
     """
 
     network: str
@@ -91,3 +95,4 @@ class MemoryPlan:
     orders: tuple[tuple[str, tuple[str, ...]], ...] = ()
     kept: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
+    banks: BankPlan | None = None

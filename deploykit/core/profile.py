@@ -104,11 +104,19 @@ class DramProfile:
 
 @dataclass(frozen=True)
 class OnChipProfile:
-    """On-chip memory that the toolchain can place activations in."""
+    """On-chip memory that the toolchain can place activations in; `size_bytes` is that of all banks.
+
+    `channel_block_bytes`: feature maps hold their channels in blocks of so many bytes a pixel, the last one
+    filled up. `row_pitch_bytes`: rows start at multiples of it. `operands_per_bank`: how many operands of one
+    operator a bank serves at full speed; 1 means that each wants a bank of its own.
+    """
 
     size_bytes: Quantity
     bank_count: int | None = None
     alignment_bytes: int = 64
+    channel_block_bytes: Quantity = Quantity(None)
+    row_pitch_bytes: Quantity = Quantity(None)
+    operands_per_bank: Quantity = Quantity(None)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ PEAK_RANGE: dict[Kind, tuple[float, float]] = {
 BANDWIDTH_RANGE = (1e8, 4e12)
 DRAM_SIZE_RANGE = (1e7, 1e12)
 ON_CHIP_SIZE_RANGE = (1e4, 1e9)
+LAYOUT_RANGE = (1.0, 4096.0)
+OPERANDS_RANGE = (1.0, 16.0)
 OVERHEAD_RANGE = (1e-8, 1e-2)
 ENERGY_PER_OP_RANGE = (1e-14, 1e-10)
 ENERGY_PER_BYTE_RANGE = (1e-12, 1e-9)
@@ -140,6 +142,9 @@ def _quantities(entry: ProfileFile) -> Iterator[tuple[Location, Quantity, Range]
     yield ("dram", "size_bytes"), entry.dram.size_bytes, DRAM_SIZE_RANGE
     yield ("dram", "energy_per_byte_j"), entry.dram.energy_per_byte_j, ENERGY_PER_BYTE_RANGE
     yield ("on_chip", "size_bytes"), entry.on_chip.size_bytes, ON_CHIP_SIZE_RANGE
+    yield ("on_chip", "channel_block_bytes"), entry.on_chip.channel_block_bytes, LAYOUT_RANGE
+    yield ("on_chip", "row_pitch_bytes"), entry.on_chip.row_pitch_bytes, LAYOUT_RANGE
+    yield ("on_chip", "operands_per_bank"), entry.on_chip.operands_per_bank, OPERANDS_RANGE
 
 
 def _peak_range(entry: ProfileFile, engine: EngineEntry) -> Range:
@@ -201,3 +206,8 @@ def _memory_faults(document: Document, entry: ProfileFile) -> Iterator[Fault]:
         yield located(document, ("on_chip", "alignment_bytes"), f"must be a power of two, not {alignment}")
     if banks is not None and banks < 1:
         yield located(document, ("on_chip", "bank_count"), f"must be at least 1, not {banks}")
+    whole = ("channel_block_bytes", "row_pitch_bytes", "operands_per_bank")
+    for key in whole:
+        value = getattr(entry.on_chip, key).value
+        if value is not None and value > 0 and value != int(value):
+            yield located(document, ("on_chip", key, "value"), f"is a whole number, not {value:g}")

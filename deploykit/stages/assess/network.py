@@ -175,7 +175,7 @@ def _bandwidth(costs: CostReport) -> float:
 
 def _footprint(partition: Partition, plan: PrecisionPlan, profile: ChipProfile) -> Footprint:
     """Plan the memory without searching: the greedy rules' arenas."""
-    memory = plan_memory(partition, plan, profile=profile, params=MemoryParams(search_nodes=0))
+    memory = plan_memory(partition, plan, profile=profile, params=MemoryParams(search_nodes=0, banks=False))
     placed = dict(memory.placement)
     sizes = [(arena.owner, arena.size_bytes) for arena in memory.arenas] + [("state", memory.state_bytes)]
     return Footprint(

@@ -10,6 +10,7 @@ from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.call import StageCall
 from deploykit.stages.memory.arenas import segment_arena, shared_arena
+from deploykit.stages.memory.banks import plan_chip_memory
 from deploykit.stages.memory.checks import check_options, check_sizes
 from deploykit.stages.memory.claims import check_claims
 from deploykit.stages.memory.notices import plan_notices
@@ -55,6 +56,16 @@ def plan_memory(
     arenas = (*(item.arena for item in made), shared)
     state = state_buffers(partition, stored, alignment, history=params.history, held=prepared.held)
     placement, notices = place_blocks(partition, arenas, state, stored, profile)
+    banks = plan_chip_memory(
+        partition,
+        plan.scheme_of(),
+        stored,
+        arenas,
+        state,
+        profile=profile,
+        params=params,
+        alignment=alignment,
+    )
     return MemoryPlan(
         network=partition.network,
         chip=profile.name,
@@ -67,6 +78,7 @@ def plan_memory(
         unsized=prepared.unsized,
         kept=prepared.kept,
         turned=tuple(name for item in made for name in item.turned),
+        banks=banks,
     )
 
 

@@ -23,6 +23,8 @@ class MemoryParams:
     so on this chip. `upper_bounds`: the largest shape of a tensor whose size depends on data.
     `parallel_nodes`: nodes that don't wait for each other may run at once, as on several cores or streams.
     `arena_bytes`: how large an arena may get; 0 means any size.
+    `banks`: choose what lies in the chip's own memory, tensor by tensor, where the profile gives its size.
+    `bank_steps`: how often placing something there is tried, so that the same inputs give the same plan.
     """
 
     alignment_bytes: int = 0
@@ -37,3 +39,5 @@ class MemoryParams:
     upper_bounds: dict[str, tuple[int, ...]] = field(default_factory=dict)
     parallel_nodes: bool = False
     arena_bytes: int = 0
+    banks: bool = True
+    bank_steps: int = 4000

@@ -1,0 +1,95 @@
+"""Banks of small networks: places, traffic and spills worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from deploykit.artifacts.banks import BankItem, BankPlan
+from deploykit.artifacts.precision import PrecisionPlan
+from deploykit.core.profile import Quantity
+from deploykit.stages.memory import MemoryParams, plan_memory
+
+HEADER = '<ir_version: 8, opset_import: ["": 17]>'
+OWN_TYPES = PrecisionPlan("net", (), ())
+
+CHAIN = f"""{HEADER}
+net (float[1,16] x) => (float[1,16] y) {{
+    a = Exp(x)
+    b = Relu(a)
+    y = Softmax(b)
+}}"""
+
+SKIP = f"""{HEADER}
+net (float[1,16] x) => (float[1,16] y) {{
+    a = Exp(x)
+    b = Sin(a)
+    c = Cos(b)
+    d = Tan(c)
+    e = Add(a, d)
+    y = Softmax(e)
+}}"""
+
+
+def banks_of(bench: Any, text: str, on_chip_bytes: float | None, **on_chip: Any) -> BankPlan | None:
+    chip = bench.profile()
+    memory = dataclasses.replace(
+        chip.on_chip, size_bytes=Quantity(on_chip_bytes, "test"), alignment_bytes=4, **on_chip
+    )
+    profile = dataclasses.replace(chip, on_chip=memory)
+    params = MemoryParams(in_place=False)
+    return plan_memory(bench.whole(text), OWN_TYPES, profile=profile, params=params).banks
+
+
+def item(plan: BankPlan | None, name: str) -> BankItem:
+    assert plan is not None
+    return next(item for item in plan.items if name in item.tensors)
+
+
+def test_a_chain_keeps_its_inner_tensors_and_moves_input_and_output_alone(bench: Any) -> None:
+    plan = banks_of(bench, CHAIN, 128)
+    # Five tensors' touches of 64 bytes: x read, a and b written and read, y written.
+    assert plan is not None
+    assert plan.all_dram_bytes == 6 * 64
+    assert plan.traffic_bytes == plan.bound.lower_bound == 2 * 64
+    assert plan.bound.status == "optimal"
+    assert {item.tensors for item in plan.items} == {("a",), ("b",)}
+    assert plan.dram_bytes == 128  # x to its reader, y at the end: the shared arena keeps both all along
+    assert plan.notices[0].endswith("on_chip.bank_count is blank: on-chip memory counts as one bank")
+
+
+def test_one_bank_less_is_no_bank_and_one_more_saves_nothing_here(bench: Any) -> None:
+    plan = banks_of(bench, CHAIN, 128)
+    assert plan is not None
+    assert [(other.bank_count, other.traffic_bytes) for other in plan.what_if] == [(0, 384), (2, 128)]
+
+
+def test_a_skip_is_spilled_while_the_branch_needs_the_room(bench: Any) -> None:
+    plan = banks_of(bench, SKIP, 128)
+    # At Sin a and b are on chip; at Cos b and c; at Tan c and d: only two tensors at a time, so a leaves
+    # after Sin and its read by Add comes from DRAM: a's write and that read move 128 bytes, x and y 128.
+    assert plan is not None
+    assert plan.all_dram_bytes == 13 * 64  # each node reads one and writes one, the Add reads two
+    assert plan.traffic_bytes == 256
+    assert plan.bound.status == "optimal"
+    assert [(stay.first_step, stay.end_step) for stay in item(plan, "a").stays] == [(0, 2)]
+    assert item(plan, "a").saved_bytes == 64
+
+
+def test_with_room_for_three_nothing_is_spilled(bench: Any) -> None:
+    plan = banks_of(bench, SKIP, 192)
+    assert plan is not None
+    assert plan.traffic_bytes == 128
+
+
+def test_operands_of_one_operator_get_different_banks_where_the_chip_wants_it(bench: Any) -> None:
+    apart = {"bank_count": 2, "operands_per_bank": Quantity(1, "test")}
+    plan = banks_of(bench, CHAIN, 512, **apart)
+    assert plan is not None
+    # Relu reads a and writes b
+    assert item(plan, "a").stays[0].bank != item(plan, "b").stays[0].bank
+    assert plan.notices == ()
+
+
+def test_without_a_size_nothing_is_said_of_banks(bench: Any) -> None:
+    assert banks_of(bench, CHAIN, None) is None
