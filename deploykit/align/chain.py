@@ -90,7 +90,7 @@ def steps_of(
                 *(replace(fault, where=f"{before} -> {after}: {fault.where}") for fault in error.faults)
             ) from error
         found.append(_step(before, after, diff, tolerances))
-    return _with_jumps(found, options.noise)
+    return with_jumps(found, options.noise)
 
 
 def _step(before: str, after: str, diff: Diff, tolerances: tuple[Tolerance, ...]) -> Step:
@@ -110,7 +110,7 @@ def _step(before: str, after: str, diff: Diff, tolerances: tuple[Tolerance, ...]
     return Step(before, after, errors, failed, lost)
 
 
-def _with_jumps(steps: Sequence[Step], noise: float) -> tuple[Step, ...]:
+def with_jumps(steps: Sequence[Step], noise: float) -> tuple[Step, ...]:
     found = []
     for step in steps:
         others = [other for other in steps if other is not step]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploykit.core.blob import Blob
 
@@ -32,7 +32,10 @@ class VendorLayer:
 
 @dataclass(frozen=True)
 class VendorBuffer:
-    """A tensor in the compiler's own memory plan: half-open bytes, steps of its lifetime where told."""
+    """A tensor in the compiler's own memory plan: half-open bytes, steps of its lifetime where told.
+
+    `layout` is the compiler's word for how it lies there ("NC1HWC2 (1,2,16,16,16)").
+    """
 
     name: str
     offset_bytes: int
@@ -40,14 +43,16 @@ class VendorBuffer:
     memory: str = ""
     first_step: int | None = None
     end_step: int | None = None
+    layout: str = ""
 
 
 @dataclass(frozen=True)
 class CompileReport:
     """A compiler's figures of one segment; what it does not say is None or empty.
 
-    `cycles` and `time_s` are the compiler's own prediction. `notices` are sentences for the user: what the
-    figures leave out, and what the compiler warned about.
+    `cycles` and `time_s` are the compiler's own prediction. `activation_peak_bytes` is what all activations
+    take at most, in whatever memory; `sram_peak_bytes` what lies on the chip. `notices` are sentences for the
+    user: what the figures leave out, and what the compiler warned about.
     """
 
     layers: tuple[VendorLayer, ...] = ()
@@ -57,12 +62,13 @@ class CompileReport:
     dram_bytes: int | None = None
     sram_peak_bytes: int | None = None
     weight_bytes: int | None = None
+    activation_peak_bytes: int | None = None
     notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Binary:
-    """One compiled segment: `files[0]` is what the vendor's runtime loads."""
+    """One compiled segment: `files[0]` is what the vendor's runtime loads, the others its simulator."""
 
     segment: str
     files: tuple[Blob, ...]
@@ -73,7 +79,7 @@ class Binary:
 @dataclass(frozen=True)
 class BinarySet:
     """A network's segments compiled for a chip. `host` names the segments that stay ONNX on the CPU, each
-    with its reason. `version` is the toolchain's."""
+    with its reason. `version` is the toolchain's; `options` and `time_limit_s` are what it was given."""
 
     network: str
     toolchain: str
@@ -82,3 +88,5 @@ class BinarySet:
     binaries: tuple[Binary, ...]
     host: tuple[tuple[str, str], ...] = ()
     notices: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+    time_limit_s: float = 1800.0

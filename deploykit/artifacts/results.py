@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploykit.artifacts.advice import Advice, Headroom
+from deploykit.artifacts.binaries import BinarySet
 from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.dumps import Comparison
 from deploykit.artifacts.evaluation import Evaluation
@@ -15,6 +16,7 @@ from deploykit.artifacts.model import Model, Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.artifacts.schedule import Schedule
 from deploykit.artifacts.sensitivity import Sensitivity
+from deploykit.artifacts.simulation import Simulation
 from deploykit.core.profile import ChipProfile
 
 
@@ -45,6 +47,8 @@ class NetworkResults:
     memory: MemoryPlan | None = None
     replay: MemoryReplay | None = None
     comparison: Comparison | None = None
+    binaries: BinarySet | None = None
+    simulation: Simulation | None = None
     advice: tuple[Advice, ...] = ()
     headrooms: tuple[Headroom, ...] = ()
 

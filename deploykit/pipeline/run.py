@@ -195,6 +195,8 @@ def _results(context: Context, artifacts: Artifacts, state: RunState, started: s
                 ("memory", "memory"),
                 ("replay", "memory_replay"),
                 ("comparison", "compare"),
+                ("binaries", "compile"),
+                ("simulation", "check_simulation"),
             )
         }
         networks.append(NetworkResults(name, **parts))

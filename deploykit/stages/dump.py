@@ -44,7 +44,7 @@ class DumpParams:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """A tensor to dump, with the node of the float network that makes it ("" for an input)."""
 
     name: str
@@ -67,13 +67,13 @@ def collect_dumps(
     """
     from deploykit.toolchains.taps import tapped  # pulls onnx in: only when the step runs
 
-    wanted = _wanted(partition, params)
-    kept = _first_frames(clips, params.frames)
+    wanted = wanted_tensors(partition, params)
+    kept = first_frames(clips, params.frames)
     left_out = [name for name in _names(partition) if name not in {tensor.name for tensor in wanted}]
     with workspace.scratch() as folder:
         inside, files = tapped(partition, workspace, [tensor.name for tensor in wanted], folder / "taps")
         network = ReferenceNetwork(inside, files, exact=True)
-        writer = _Writer(folder, sum(len(clip.frames) for clip in kept), params.max_bytes)
+        writer = DumpWriter(folder, sum(len(clip.frames) for clip in kept), params.max_bytes)
         first = {pair.input: zeros(partition.tensor[pair.input]) for pair in partition.state}
         state = first
         for clip in workspace.track(kept, f"dumping {label}", len(kept)):
@@ -103,7 +103,7 @@ def _names(partition: Partition) -> tuple[str, ...]:
     )
 
 
-def _wanted(partition: Partition, params: DumpParams) -> list[_Wanted]:
+def wanted_tensors(partition: Partition, params: DumpParams) -> list[Wanted]:
     flow = NetworkFlow(partition)
     names = _names(partition)
     patterns = [
@@ -126,11 +126,11 @@ def _wanted(partition: Partition, params: DumpParams) -> list[_Wanted]:
     return [_origin(flow, name) for name in chosen]
 
 
-def _origin(flow: NetworkFlow, name: str) -> _Wanted:
+def _origin(flow: NetworkFlow, name: str) -> Wanted:
     """Find the operator behind a tensor; the roundings that quantizing adds are none."""
     node = flow.producer.get(name)
     if node is None:
-        return _Wanted(name, "", "", ())
+        return Wanted(name, "", "", ())
     segment = flow.segment_of[node.id]
     while node.op in ("DequantizeLinear", "QuantizeLinear"):
         above = flow.producer.get(node.inputs[0])
@@ -138,7 +138,7 @@ def _origin(flow: NetworkFlow, name: str) -> _Wanted:
             break
         node = above
     inputs = dict.fromkeys(network_name(source) for source in _activations_read(flow, node))
-    return _Wanted(name, network_name(node.id), segment, tuple(inputs))
+    return Wanted(name, network_name(node.id), segment, tuple(inputs))
 
 
 def _activations_read(flow: NetworkFlow, node: NodeInfo) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _activations_read(flow: NetworkFlow, node: NodeInfo) -> Iterator[str]:
         yield source
 
 
-def _first_frames(clips: Iterable[Clip], count: int) -> list[Clip]:
+def first_frames(clips: Iterable[Clip], count: int) -> list[Clip]:
     if count < 1:
         raise input_error("dump.frames", f"{count} frames were asked for", "give at least 1")
     kept: list[Clip] = []
@@ -167,7 +167,7 @@ def _first_frames(clips: Iterable[Clip], count: int) -> list[Clip]:
     return kept
 
 
-class _Writer:
+class DumpWriter:
     """One memory-mapped `.npy` a tensor, made when its shape is seen in the first frame."""
 
     def __init__(self, folder: Path, frames: int, max_bytes: int) -> None:
@@ -178,7 +178,7 @@ class _Writer:
         self._at = 0
         self.left_out: list[str] = []
 
-    def write(self, wanted: Sequence[_Wanted], values: Frame) -> None:
+    def write(self, wanted: Sequence[Wanted], values: Frame) -> None:
         """Write one frame's tensors. Raises InputError where all frames would take more than `max_bytes`."""
         if self._at == 0:
             self._open(wanted, values)
@@ -191,7 +191,7 @@ class _Writer:
                 self.left_out.append(name)
         self._at += 1
 
-    def finish(self, wanted: Sequence[_Wanted], workspace: Workspace) -> tuple[DumpedTensor, ...]:
+    def finish(self, wanted: Sequence[Wanted], workspace: Workspace) -> tuple[DumpedTensor, ...]:
         """Move the files into the store."""
         found = []
         for index, tensor in enumerate(wanted):
@@ -207,7 +207,7 @@ class _Writer:
             )
         return tuple(found)
 
-    def _open(self, wanted: Sequence[_Wanted], values: Frame) -> None:
+    def _open(self, wanted: Sequence[Wanted], values: Frame) -> None:
         present = [(index, tensor.name) for index, tensor in enumerate(wanted) if tensor.name in values]
         needed = self._frames * sum(values[name].nbytes for _, name in present)
         if needed > self._max_bytes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOOLCHAINS: dict[str, str] = {
     "reference": "deploykit.toolchains.onnxruntime_host",
+    "rknn": "deploykit.toolchains.rknn",
 }
 """Every toolchain's module by the name that users write."""
 

@@ -50,10 +50,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class OperatorSupport:
-    """An ONNX operator on a chip: `limits` are sentences ("kernel up to 31x31"), empty: none known."""
+    """An ONNX operator on a chip: `limits` are sentences ("kernel up to 31x31"), empty: none known. `on_cpu`:
+    the toolchain takes it, and runs it on the chip's CPU."""
 
     op: str
     limits: tuple[str, ...] = ()
+    on_cpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ class Job:
 
     `model` is the float ONNX with static shapes, `quantized` the QDQ file of the same segment. `plan` has
     each node's scheme and the encodings. `calibration` is a folder of one `.npz` a frame (`0000.npz` ...,
-    keys = the segment's inputs, float32 in the network's own layout). `folder` is empty and the job's own;
-    its files stay until the caller has read them.
+    keys = the segment's inputs, float32 in the network's own layout); `compile` needs it, `simulate` gets
+    None. `folder` is the job's own, for `compile` an empty one; its files stay until the caller has read
+    them.
     """
 
     name: str
@@ -93,7 +96,7 @@ class Job:
     quantized: Path | None
     plan: SegmentPlan
     chip: str
-    calibration: Path
+    calibration: Path | None
     folder: Path
     options: Mapping[str, str]
     time_limit_s: float = 1800.0
@@ -101,7 +104,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a compiler made: `files[0]` is what the runtime loads."""
+    """What a compiler made: `files[0]` is what the runtime loads, the others are what `simulate` needs
+    besides. They lie in the job's folder, there too."""
 
     files: tuple[Path, ...]
     report: CompileReport
@@ -112,11 +116,13 @@ class Compiled:
 class Simulated:
     """A simulator's results: a folder of one `.npz` a frame, keys = the float network's tensor names (NCHW,
     float32, dequantised). `layers` tells that inner tensors are among them. `renamed` maps the vendor's
-    names that no tensor of ours matches to a sentence."""
+    names that no tensor of ours matches to a sentence. `golden` is a folder of the same layers as the
+    toolchain's own float run gave them, where it dumps one."""
 
     frames: Path
     layers: bool
     renamed: Mapping[str, str]
+    golden: Path | None = None
 
 
 class Toolchain(Protocol):

@@ -28,6 +28,9 @@ STEPS = (
     "toy.dump",
     "toy.dump_quantized",
     "toy.compare",
+    "toy.compile",
+    "toy.simulate",
+    "toy.check_simulation",
     "schedule",
     "evaluate",
 )

@@ -17,7 +17,8 @@ YAML that `hybrid_quantization_step1` writes and `step2` reads:
 Step 2 takes step 1's own file only, and refuses changes of anything but `custom_quantize_layers` (int8, int16
 or float16, by output tensor, names of `quantize_parameters` only), `min` and `max`; tried with 2.5.0. Rounded
 inputs and outputs of the model are NAME_int8 there, fused or replaced operators have an ending such as _mm or
-_rs. Weights are not in it. Source of the format: examples/functions/hybrid_quant of airockchip/rknn-toolkit2.
+_rs. Operators that RKNN adds in front of a float16 one are int8 unless they are named too. Weights are not in
+it. Source of the format: examples/functions/hybrid_quant of airockchip/rknn-toolkit2.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _merged(
     except (YAMLError, KeyError, TypeError):
         fix = "give the folder of the *.quantization.cfg that hybrid_quantization_step1 wrote"
         raise input_error(where, "it has no quantize_parameters", fix) from None
-    content["custom_quantize_layers"] = {
+    own = {key: "float16" for name in _read_in_float(plan) for key in _conversions(name, parameters)}
+    content["custom_quantize_layers"] = own | {
         key: word for name, word in layers.items() for key in _names(name, parameters)[:1]
     }
     for name, (low, high) in ranges.items():
@@ -107,6 +109,19 @@ def _merged(
     }
     found = ((text, [n for n in wanted if not _names(n, parameters)]) for text, wanted in lost.items())
     return content, tuple(f"{text}: {', '.join(names)}" for text, names in found if names)
+
+
+def _read_in_float(plan: SegmentPlan) -> list[str]:
+    """Give the tensors that float nodes alone read: what RKNN puts in between has to be float too."""
+    readers = ((name, plan.segment.graph.consumers.get(name, ())) for name in plan.segment.graph.tensor)
+    return [
+        name for name, nodes in readers if nodes and not any(is_integer(plan.scheme(node)) for node in nodes)
+    ]
+
+
+def _conversions(tensor: str, known: Collection[str]) -> list[str]:
+    """Give the operators that RKNN puts behind a tensor, beside its rounding."""
+    return [name for name in _names(tensor, known) if name not in (tensor, f"{tensor}_int8")]
 
 
 def _names(tensor: str, known: Collection[str]) -> list[str]:

@@ -1,0 +1,51 @@
+"""Write what a simulated chain computes as a dump set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deploykit.artifacts.binaries import BinarySet
+from deploykit.artifacts.dumps import DumpSet
+from deploykit.artifacts.model import Partition
+from deploykit.artifacts.precision import PrecisionPlan
+from deploykit.core.workspace import Workspace
+from deploykit.stages.dump import DumpParams, DumpWriter, first_frames, wanted_tensors
+from deploykit.stages.simulate.chain import simulated_chain
+from deploykit.tasks.protocol import Clip
+
+
+def dump_simulated(
+    partition: Partition,
+    plan: PrecisionPlan,
+    quantized: Partition,
+    binaries: BinarySet,
+    clips: Iterable[Clip],
+    *,
+    params: DumpParams,
+    workspace: Workspace,
+    label: str,
+) -> DumpSet:
+    """Run the frames that the dump stage runs, and keep what the simulator shows of its tensors."""
+    wanted = wanted_tensors(partition, params)
+    kept = first_frames(clips, params.frames)
+    names = [tensor.name for tensor in wanted]
+    with workspace.scratch() as folder:
+        chain = simulated_chain(
+            partition,
+            plan,
+            quantized,
+            binaries,
+            folder=folder / "segments",
+            workspace=workspace,
+            tensors=names,
+        )
+        frames = chain.run(kept)
+        writer = DumpWriter(folder, sum(len(clip.frames) for clip in kept), params.max_bytes)
+        for clip in frames:
+            for values in clip:
+                writer.write(wanted, values)
+        tensors = writer.finish(wanted, workspace)
+    clips_run = tuple((clip.name, len(clip.frames)) for clip in kept)
+    state = tuple((pair.output, pair.input) for pair in partition.state)
+    left_out = (*writer.left_out, *(f"{name} ({why})" for name, why in chain.left_out.items()))
+    return DumpSet(partition.network, label, clips_run, tensors, left_out, state)
