@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOOLCHAINS: dict[str, str] = {
     "reference": "deploykit.toolchains.onnxruntime_host",
     "rknn": "deploykit.toolchains.rknn",
+    "tpu-mlir": "deploykit.toolchains.tpu_mlir",
 }
 """Every toolchain's module by the name that users write."""
 

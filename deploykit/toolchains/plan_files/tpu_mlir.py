@@ -10,6 +10,7 @@ interfaces of `run_calibration` and `model_deploy`.
 
 from __future__ import annotations
 
+from deploykit.artifacts.encodings import Encoding
 from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.precision import ACTIVATION_BITS, Scheme, is_integer
 from deploykit.toolchains.plan_files.source import PlanFiles, SegmentPlan, note, refuse_names, width_notices
@@ -30,19 +31,25 @@ def write(plan: SegmentPlan) -> PlanFiles:
     keys = {name: name for name in inputs}
     keys |= {name: f"{name}_{node.op}" for node in plan.nodes for name in node.outputs if name}
     refuse_names(plan, "the table", keys.values(), " \t\r\n")
-    modes = {node.id: _mode(plan, node) for node in plan.nodes}
+    modes = {node.id: quantize_mode(plan, node) for node in plan.nodes}
     table = ["# for model_deploy --quantize INT8 --quantize_table", "# op_name quantize_mode"]
     table += [f"{node.id}_{node.op} {modes[node.id]}" for node in plan.nodes if modes[node.id] != "INT8"]
     ranges = ["# for model_deploy --calibration_table", "###", "# op_name    threshold    min    max"]
     for tensor, key in keys.items():
         if tensor in plan.encoding_of:
-            ((low, high),) = plan.encoding_of[tensor].ranges
-            ranges.append(f"{key} {max(-low, high):.7f} {low:.7f} {high:.7f}")
+            ranges.append(range_row(key, plan.encoding_of[tensor]))
     files = ((".qtable", "\n".join(table) + "\n"), (".cali_table", "\n".join(ranges) + "\n"))
     return PlanFiles(files, (*_notices(plan, modes), *width_notices(plan)))
 
 
-def _mode(plan: SegmentPlan, node: NodeInfo) -> str:
+def range_row(key: str, encoding: Encoding) -> str:
+    """Give the row of one tensor in the calibration table."""
+    ((low, high),) = encoding.ranges
+    return f"{key} {max(-low, high):.7f} {low:.7f} {high:.7f}"
+
+
+def quantize_mode(plan: SegmentPlan, node: NodeInfo) -> str:
+    """Give tpu-mlir's word for a node's scheme."""
     scheme = plan.scheme(node)
     if scheme in PLAIN:
         return PLAIN[scheme]

@@ -1,0 +1,22 @@
+#loc = loc(unknown)
+module @net attributes {module.FLOPs = 83968 : i64, module.chip = "ALL", module.platform = "ONNX", module.state = "TOP_F32", module.top_run_mode = "STATIC", module.weight_file = "net_top_f32_all_weight.npz"} {
+  func.func @main(%arg0: tensor<1x2x16x16xf32> loc(unknown)) -> (tensor<1x4x16x16xf32>, tensor<1x4x1x1xf32>) {
+    %0 = "top.None"() : () -> none loc(#loc)
+    %1 = "top.Input"(%arg0) {channel_format = "nchw", do_preprocess = true, keep_aspect_ratio = false, keep_ratio_mode = "letterbox", mean = [0.000000e+00, 0.000000e+00, 0.000000e+00], pad_type = "center", pad_value = 0 : i64, pixel_format = "bgr", scale = [1.000000e+00, 1.000000e+00, 1.000000e+00], yuv_type = ""} : (tensor<1x2x16x16xf32>) -> tensor<1x2x16x16xf32> loc(#loc1)
+    %2 = "top.Weight"() : () -> tensor<4x2x1x1xf32> loc(#loc2)
+    %3 = "top.Conv"(%1, %2, %0) {dilations = [1, 1], do_relu = true, dynweight_reorderd = false, group = 1 : i64, kernel_shape = [1, 1], pads = [0, 0, 0, 0], relu_limit = -1.000000e+00 : f64, strides = [1, 1], weight_is_coeff = 1 : i64} : (tensor<1x2x16x16xf32>, tensor<4x2x1x1xf32>, none) -> tensor<1x4x16x16xf32> loc(#loc3)
+    %4 = "top.Weight"() : () -> tensor<4x4x3x3xf32> loc(#loc4)
+    %5 = "top.Conv"(%3, %4, %0) {dilations = [1, 1], do_relu = false, dynweight_reorderd = false, group = 1 : i64, kernel_shape = [3, 3], pads = [1, 1, 1, 1], relu_limit = -1.000000e+00 : f64, strides = [1, 1], weight_is_coeff = 1 : i64} : (tensor<1x4x16x16xf32>, tensor<4x4x3x3xf32>, none) -> tensor<1x4x16x16xf32> loc(#loc5)
+    %6 = "top.Sigmoid"(%5) {bias = 0.000000e+00 : f64, log = false, round_mode = "HalfAwayFromZero", scale = 1.000000e+00 : f64} : (tensor<1x4x16x16xf32>) -> tensor<1x4x16x16xf32> loc(#loc6)
+    %7 = "top.AvgPool"(%5) {count_include_pad = true, do_relu = false, first_round_mode = "HalfAwayFromZero", is_adaptive = false, keepdims = true, kernel_shape = [16, 16], pad_value = 0 : i64, pads = [0, 0, 0, 0], relu_limit = -1.000000e+00 : f64, round_mode = "HalfAwayFromZero", strides = [1, 1]} : (tensor<1x4x16x16xf32>) -> tensor<1x4x1x1xf32> loc(#loc7)
+    return %6, %7 : tensor<1x4x16x16xf32>, tensor<1x4x1x1xf32> loc(#loc)
+  } loc(#loc)
+} loc(#loc)
+#loc1 = loc("images")
+#loc2 = loc("weight")
+#loc3 = loc("active_Relu")
+#loc4 = loc("mixing")
+#loc5 = loc("mixed_Conv")
+#loc6 = loc("heat_Sigmoid")
+#loc7 = loc("mean_GlobalAveragePool")
+
