@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,11 @@ class PackingProblem:
     def sizes(self) -> tuple[int, ...]:
         """Sizes rounded up to the alignment."""
         return tuple(-(-item.size // self.alignment) * self.alignment for item in self.rectangles)
+
+    @property
+    def unit(self) -> int:
+        """The sizes' greatest common divisor: every peak of a packing that is pushed down is a multiple."""
+        return math.gcd(*self.sizes)
 
 
 def peak(problem: PackingProblem, offsets: Sequence[int]) -> int:

@@ -1,0 +1,197 @@
+"""One depth-first search for a packing that fits, from the bottom up; each packing is met in one order only.
+
+A packing can be pushed down until every item stands on the ground or on another, and then built by rising
+(offset, rank). So a node places one more item at the lowest offset that is left to it, never before the last
+one in this order; an item whose turn is over is *blocked* until something lifts it. A node is cut where
+
+- an item would start above a place in which another fits whole (that packing is found elsewhere),
+- a section cannot hold what is still to come: its items, stacked by their lowest offsets, end above the room
+  (one machine with release times); a blocked item counts from the lowest top that can lift it,
+- the same items were left with the same lowest offsets before, and in vain (a table of 64-bit keys).
+
+What is left falls apart into components that share no time: each is searched alone, and if one cannot be
+packed the node that made it is at fault. After Moffitt, "MiniMalloc" (ASPLOS 2023), whose cuts are the
+first, a weaker form of the second, and the components.
+
+`_core.c` does the same steps, node for node; it is used where it was built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploykit.solve.memory.compiled import Ints, call, core, ints
+from deploykit.solve.memory.sections import Sections
+
+STATUS: tuple[Literal["none", "found", "limit"], ...] = ("none", "found", "limit")
+TABLE_BITS = 20
+"""Half as many dead states are remembered at most as this gives places: 8 MB."""
+
+
+@dataclass
+class DeadStates:
+    """Keys of states that cannot be completed, for one order and one capacity; kept from search to search."""
+
+    count: int = 0
+    keys: set[int] = field(default_factory=set)
+    table: NDArray[np.uint64] | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many are remembered."""
+        return 1 << (TABLE_BITS - 1)
+
+    def add(self, key: int) -> None:
+        """Remember a state, if there is room."""
+        if len(self.keys) < self.limit:
+            self.keys.add(key)
+
+
+def depth_first(
+    sections: Sections, room: int, *, node_limit: int, dead: DeadStates
+) -> tuple[Literal["none", "found", "limit"], Ints, int]:
+    """Look for offsets (by rank, in units) with no top above `room`; say how it ended, and the nodes."""
+    library = core()
+    if library is None:
+        return _Search(sections, room, dead).run(node_limit)
+    if dead.table is None:
+        dead.table = np.zeros(1 << TABLE_BITS, dtype=np.uint64)
+    offsets, known, nodes = np.zeros(len(sections.indices), dtype=np.int64), ints([dead.count]), ints([0])
+    status = call(
+        library.search, len(sections.indices), sections.count, sections.first, sections.last, sections.sizes,
+        sections.twin, sections.by_first, room, node_limit, dead.table, len(dead.table) - 1, dead.limit,
+        known, offsets, nodes,
+    )  # fmt: skip
+    dead.count = int(known[0])
+    return STATUS[status], offsets, int(nodes[0])
+
+
+@dataclass
+class _Component:
+    """Items that are left and hang together in time, and what was placed last before them."""
+
+    items: Ints
+    offset: int
+    rank: int
+    owner: int
+    pending: _Component | None
+
+
+@dataclass
+class _Node:
+    """A component whose next item is to be chosen; `lowest` are all items' lowest offsets here."""
+
+    component: _Component
+    lowest: Ints
+    placed: NDArray[np.bool_]
+    choices: list[int] | None = None
+    key: int = 0
+
+
+class _Search:
+    def __init__(self, sections: Sections, room: int, dead: DeadStates) -> None:
+        self.sections, self.room, self.dead = sections, room, dead
+        self.size, self.first, self.last = sections.sizes, sections.first, sections.last
+        span = np.arange(sections.count)[:, None]
+        self.member = (self.first <= span) & (span <= self.last)
+        self.bytes = np.where(self.member, self.size, 0)
+        self.meets = (self.first[:, None] <= self.last) & (self.first <= self.last[:, None])
+        self.salt = np.arange(len(self.size), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+
+    def run(self, node_limit: int) -> tuple[Literal["none", "found", "limit"], Ints, int]:
+        count, nodes = len(self.size), 0
+        offsets = np.zeros(count, dtype=np.int64)
+        root = _Component(self.sections.by_first, 0, -1, -1, None)
+        stack = [_Node(root, np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_))]
+        while True:
+            node = stack[-1]
+            if node.choices is None:
+                if nodes >= node_limit:
+                    return "limit", offsets, nodes
+                nodes += 1
+                node.choices = self._open(node)
+            if not node.choices:
+                self.dead.add(node.key)
+                if node.component.owner < 0:
+                    return "none", offsets, nodes
+                del stack[node.component.owner + 1 :]
+                continue
+            item = node.choices.pop()
+            offsets[item] = node.lowest[item]
+            following = self._place(node, item, len(stack) - 1)
+            if following is None:
+                return "found", offsets, nodes
+            stack.append(following)
+
+    def _open(self, node: _Node) -> list[int]:
+        """Give whom to place next, the best one last; none where this cannot be completed."""
+        items, last = node.component.items, node.component
+        lowest, size = node.lowest[items], self.size[items]
+        tops = lowest + size
+        blocked = (lowest < last.offset) | ((lowest == last.offset) & (items <= last.rank))
+        node.key = self._key(items, lowest, blocked, tops)
+        if node.key in self.dead.keys:
+            return []
+        effective = np.maximum(lowest, last.offset)
+        if blocked.any() and not self._lift(items, blocked, effective, size):
+            return []
+        if self._overfull(items, effective):
+            return []
+        twin = self.sections.twin[items]
+        usable = ~blocked & (lowest < tops.min()) & ((twin < 0) | node.placed[twin])
+        found = items[usable]
+        return [int(found[i]) for i in np.lexsort((-found, -lowest[usable]))]
+
+    def _key(self, items: Ints, lowest: Ints, blocked: NDArray[np.bool_], tops: Ints) -> int:
+        """Hash what decides the future: who is left, who is blocked, the lowest offsets of the others."""
+        place = np.where(blocked, 0, lowest + 1).astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+        of_blocked = int(tops[blocked].min()) if blocked.any() else np.iinfo(np.int64).max
+        total = int(_mix(self.salt[items] + place).sum()) + int(
+            _mix(np.array([of_blocked], dtype=np.uint64))[0]
+        )
+        return total % (1 << 64) or 1
+
+    def _lift(self, items: Ints, blocked: NDArray[np.bool_], effective: Ints, size: Ints) -> bool:
+        """Raise the blocked to the lowest top that can lift them, in place; say whether there are such."""
+        rows = np.flatnonzero(blocked)
+        lifts = self.meets[items[rows][:, None], items[None, :]]
+        lifts[np.arange(len(rows)), rows] = False
+        never = np.iinfo(np.int64).max
+        lifted = np.where(lifts, effective + size, never).min(axis=1)
+        effective[rows] = lifted
+        return bool(lifted.max() < never)
+
+    def _overfull(self, items: Ints, effective: Ints) -> bool:
+        by_offset = np.argsort(-effective, kind="stable")
+        chosen = items[by_offset]
+        part = slice(int(self.first[items].min()), int(self.last[items].max()) + 1)
+        above = np.cumsum(self.bytes[part, chosen], axis=1)  # each with all that start no lower
+        return bool((self.member[part, chosen] * (above + effective[by_offset])).max() > self.room)
+
+    def _place(self, node: _Node, item: int, depth: int) -> _Node | None:
+        """Give the node after placing an item; None where nothing is left."""
+        offset = int(node.lowest[item])
+        lowest = np.maximum(node.lowest, self.meets[item] * (offset + self.size[item]))
+        placed = node.placed.copy()
+        placed[item] = True
+        items = node.component.items
+        items = items[items != item]
+        pending = node.component.pending
+        if len(items):
+            reach = np.maximum.accumulate(self.last[items])
+            cuts = np.flatnonzero(self.first[items[1:]] > reach[:-1]) + 1
+            for part in np.split(items, cuts):
+                pending = _Component(part, offset, item, depth, pending)
+        return None if pending is None else _Node(pending, lowest, placed)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread the bits of 64-bit numbers (multiplications wrap)."""
+    shift, factor = np.uint64(32), np.uint64(0xD6E8FEB86659FD93)
+    x = (x ^ (x >> shift)) * factor
+    x = (x ^ (x >> shift)) * factor
+    return x ^ (x >> shift)

@@ -1,0 +1,116 @@
+"""The compiled core gives what the Python gives: the same offsets, the same nodes."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploykit.solve.memory import depth_first, greedy
+from deploykit.solve.memory.compile_core import compile_core
+from deploykit.solve.memory.compiled import load
+from deploykit.solve.memory.depth_first import DeadStates
+from deploykit.solve.memory.greedy import place_in_order
+from deploykit.solve.memory.problem import PackingProblem, Rectangle, lower_bound
+from deploykit.solve.memory.sections import ORDERS, sections_of
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    path = tmp_path_factory.mktemp("core") / "core.so"
+    assert compile_core(path)
+    found = load(path)
+    assert found is not None
+    return found
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> PackingProblem:
+    one = st.tuples(st.integers(1, 9), st.integers(0, 14), st.integers(1, 8))
+    items = draw(st.lists(one, min_size=1, max_size=24))
+    return PackingProblem(tuple(Rectangle(size, first, first + length) for size, first, length in items))
+
+
+@given(problem=problems(), order=st.sampled_from(ORDERS), slack=st.integers(0, 2), limit=st.integers(1, 400))
+@settings(max_examples=150, deadline=None)
+def test_both_searches_visit_the_same_nodes(
+    library: ctypes.CDLL, problem: PackingProblem, order: str, slack: int, limit: int
+) -> None:
+    sections = sections_of(problem, order)
+    room = lower_bound(problem) // sections.unit + slack - 1
+    answers = []
+    for core in (library, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(depth_first, "core", lambda core=core: core)
+            dead = DeadStates()  # the second search meets the states that the first one found dead
+            first = depth_first.depth_first(sections, room, node_limit=limit, dead=dead)
+            second = depth_first.depth_first(sections, room, node_limit=2 * limit, dead=dead)
+        answers.append([(status, nodes, offsets.tolist()) for status, offsets, nodes in (first, second)])
+
+    compiled, python = answers
+
+    assert compiled == python
+
+
+@given(problem=problems(), fit=st.sampled_from(["first", "best"]), seed=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_both_place_alike(
+    library: ctypes.CDLL, problem: PackingProblem, fit: greedy.Fit, seed: st.DataObject
+) -> None:
+    order = list(range(len(problem.rectangles)))
+    seed.shuffle(order)  # type: ignore[attr-defined]  # hypothesis types st.randoms loosely
+    answers = []
+    for core in (library, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(greedy, "core", lambda core=core: core)
+            answers.append(place_in_order(problem, order, fit=fit))
+
+    assert answers[0] == answers[1]
+
+
+def test_many_rectangles_are_placed_alike(library: ctypes.CDLL) -> None:
+    # Above 4096 the core looks for neighbours by blocks, as Python always does.
+    items = tuple(
+        Rectangle(1 + index * 7919 % 97, index, index + 1 + index * 104729 % 31) for index in range(5000)
+    )
+    problem, order = PackingProblem(items), sorted(range(5000), key=lambda index: -items[index].size)
+    answers = []
+    for core in (library, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(greedy, "core", lambda core=core: core)
+            answers.append(place_in_order(problem, order, fit="first"))
+
+    assert answers[0] == answers[1]
+
+
+def test_what_is_no_core_is_not_loaded(tmp_path: Path) -> None:
+    text = tmp_path / "core.so"
+    text.write_text("not a library")
+
+    assert load(text) is None
+    assert load(tmp_path / "missing.so") is None
+
+
+def test_without_a_compiler_the_build_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+
+    assert not compile_core(tmp_path / "core.so")
+    assert "no C compiler (no-such-compiler)" in capsys.readouterr().err
+
+
+def test_a_compiler_that_fails_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "false")
+
+    assert not compile_core(tmp_path / "core.so")
+    assert list(tmp_path.iterdir()) == []
+    assert "stays in Python" in capsys.readouterr().err
