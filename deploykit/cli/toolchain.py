@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deploykit.core.errors import input_error
 from deploykit.toolchains import TOOLCHAINS, load_toolchain
+
+if TYPE_CHECKING:
+    from deploykit.toolchains.environments import Installed
+    from deploykit.toolchains.protocol import Toolchain
 
 folder_option = click.option(
     "--folder",
@@ -44,7 +49,11 @@ def install_command(
             continue
         _licence(toolchain.name, root, accepted=accept_licence)
         done = install(toolchain, root, python=python, told=lambda line: print(f"  {line}", flush=True))
-        print(f"{done.name} {done.version}: {done.size_bytes / 1e6:.0f} MB, {done.install_s:.0f} s")
+        if not done.tested:
+            print("  compiling and simulating a small network", flush=True)
+            done = _tested(toolchain, done, root)
+        size, seconds = f"{done.size_bytes / 1e6:.0f} MB", f"installed in {done.install_s:.0f} s"
+        print(f"{done.name} {done.version}: {size}, {seconds}, tested in {done.test_s:.0f} s")
 
 
 @command.command("list")
@@ -102,6 +111,21 @@ def remove_command(names: tuple[str, ...], folder: Path | None) -> None:
         load_toolchain(name)
     for name in dict.fromkeys(names):
         print(f"{name}: {'removed' if remove(name, root) else 'was not installed'}")
+
+
+def _tested(toolchain: Toolchain, done: Installed, root: Path) -> Installed:
+    """Try an installed toolchain, and keep in its manifest that it works."""
+    import dataclasses
+    import tempfile
+
+    from deploykit.stages.compile.smoke import smoke_test
+    from deploykit.toolchains.environments import write_manifest
+
+    with tempfile.TemporaryDirectory(dir=root / toolchain.name) as folder:
+        seconds = smoke_test(toolchain, Path(folder), root)
+    tested = dataclasses.replace(done, tested=True, test_s=seconds)
+    write_manifest(tested, root)
+    return tested
 
 
 def _licence(name: str, root: Path, *, accepted: bool) -> None:

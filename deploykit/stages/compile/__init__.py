@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from deploykit.artifacts.binaries import BinarySet
@@ -44,8 +45,11 @@ def compile_network(
     *,
     params: CompileParams,
     workspace: Workspace,
+    root: Path | None = None,
 ) -> BinarySet:
     """Compile every segment that is not for the CPU; nothing where no toolchain is named.
+
+    `root` is the folder of the toolchains (None: the user's).
 
     Raises:
         InputError: an unknown toolchain, chip or option; a toolchain that is not installed; what the compiler
@@ -55,7 +59,7 @@ def compile_network(
         return BinarySet(partition.network, "", "", "", ())
     from deploykit.stages.compile.network import compile_segments  # pulls onnx in: only when it is asked for
 
-    return compile_segments(partition, plan, quantized, clips, params=params, workspace=workspace)
+    return compile_segments(partition, plan, quantized, clips, params=params, workspace=workspace, root=root)
 
 
 PARAMS = CompileParams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from deploykit.artifacts.binaries import Binary, BinarySet
 from deploykit.artifacts.model import Partition
@@ -30,11 +31,12 @@ def compile_segments(
     *,
     params: CompileParams,
     workspace: Workspace,
+    root: Path | None = None,
 ) -> BinarySet:
     """Compile every segment that is not for the CPU. Raises InputError as `compile_network` says."""
     toolchain = load_toolchain(params.toolchain, "compile.toolchain")
     chip = _chip(toolchain, params.chip)
-    environment = ready_environment(toolchain, toolchain_root())
+    environment = ready_environment(toolchain, toolchain_root(root))
     host = [(segment.name, "planned for the CPU") for segment in partition.segments if segment.engine == CPU]
     refused = dict(_refused(partition, plan, toolchain, chip))
     if refused and params.failed == "stop":

@@ -101,8 +101,10 @@ def simulated_chain(
     folder: Path,
     workspace: Workspace,
     tensors: Iterable[str] = (),
+    root: Path | None = None,
 ) -> SimulatedChain:
-    """Give the chain of a network's binaries; `tensors` are inner ones to show. Files lie below `folder`."""
+    """Give the chain of a network's binaries; `tensors` are inner ones to show. Files lie below `folder`,
+    the toolchains below `root` (None: the user's folder)."""
     wanted = tuple(tensors)
     compiled = {binary.segment: binary for binary in binaries.binaries}
     runners: dict[str, Runner] = {}
@@ -111,7 +113,15 @@ def simulated_chain(
         place = folder / segment.name
         if segment.name in compiled:
             runners[segment.name] = _simulator(
-                segment, plan, quantized, binaries, place, workspace, wanted, chain.left_out
+                segment,
+                plan,
+                quantized,
+                binaries,
+                place,
+                workspace,
+                wanted,
+                chain.left_out,
+                toolchain_root(root),
             )
         else:
             runners[segment.name] = _host(segment, place, workspace, wanted)
@@ -127,9 +137,10 @@ def _simulator(
     workspace: Workspace,
     tensors: tuple[str, ...],
     left_out: dict[str, str],
+    root: Path,
 ) -> Runner:
     toolchain = load_toolchain(binaries.toolchain)
-    environment = ready_environment(toolchain, toolchain_root())
+    environment = ready_environment(toolchain, root)
     binary = next(item for item in binaries.binaries if item.segment == segment.name)
     inside = {name for node in segment.graph.nodes for name in node.outputs}
 

@@ -33,7 +33,7 @@ __all__ = ["capabilities", "check", "compile", "name", "parse_report", "recipe",
 name = "rknn"
 recipe: Recipe | None = Recipe(
     version="2.5.0",
-    python=("3.11", "3.12", "3.10", "3.9", "3.8"),
+    python=("3.11", "3.12"),
     steps=(
         (
             "numpy==1.26.4",
@@ -47,8 +47,8 @@ recipe: Recipe | None = Recipe(
             "opencv-python-headless==4.11.0.86",
             "fast-histogram==0.14",
             "flatbuffers==25.12.19",
-            "packaging",
-            "typing_extensions",
+            "packaging==26.4",
+            "typing_extensions==4.16.0",
             "setuptools<81",
         ),
     ),
