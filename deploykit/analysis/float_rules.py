@@ -14,6 +14,11 @@ GRID_INPUTS = {"DeformConv": (2,), "GridSample": (1,), "RoiAlign": (1,), "MaxRoi
 
 SCALED_BY_CONSTANTS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Sub"})
 
+SUMS = frozenset({"Add", "Sub", "Where"})
+"""What joins a score and its mask, or a residual path and a layer's result."""
+
+EXPONENTS = frozenset({"Exp", "LogSoftmax", "Softmax"})
+
 NORMALISATIONS = frozenset({"LayerNormalization", "RMSNormalization"})
 
 LEARNED = frozenset({"Conv", "ConvTranspose"})
@@ -63,34 +68,48 @@ def exponents(flow: NetworkFlow) -> FloatMarks:
     found: set[str] = set()
     tensors: dict[str, str] = {}
     for node in flow.nodes:
-        if node.op == "Exp" and flow.float_inputs(node):
+        if node.op in EXPONENTS and flow.float_inputs(node):
             found.add(node.id)
             _walk_up(flow, node, found, tensors)
+    grown = {node.id for node in flow.nodes if node.op == "Exp"}  # what a Softmax gives is at most 1
     for node in flow.nodes:
         carries = node.op in MOVEMENT or node.op in SCALED_BY_CONSTANTS
         sources = [flow.producer.get(name) for name in flow.float_inputs(node)]
-        marked = [source is not None and source.id in found for source in sources]
+        marked = [source is not None and source.id in grown for source in sources]
         if carries and marked and (all(marked) or (node.op == "Concat" and any(marked))):
-            found.add(node.id)
-    return FloatMarks(frozenset(found), tensors)
-
-
-def _walk_up(flow: NetworkFlow, node: NodeInfo, found: set[str], tensors: dict[str, str]) -> None:
-    """Mark what leads to an Exp, up to the layer that computes it: that one writes its sums unrounded."""
-    for name in flow.float_inputs(node):
-        tensors[name] = node.id
-        above = flow.producer.get(name)
-        if above is None or above.op == "Concat" or above.id in found:
-            continue
-        if (above.op in MOVEMENT or above.op in SCALED_BY_CONSTANTS) and len(flow.float_inputs(above)) == 1:
-            found.add(above.id)
-            _walk_up(flow, above, found, tensors)
+            grown.add(node.id)
+    return FloatMarks(frozenset(found | grown), tensors)
 
 
 def normalised_sums(flow: NetworkFlow) -> FloatMarks:
     """Is a sum that a normalisation reads: a few channels are far larger than the rest."""
-    read = {node.inputs[0] for node in flow.nodes if node.op in NORMALISATIONS}
-    return _nodes(node for node in flow.nodes if node.op == "Add" and node.outputs[0] in read)
+    found: set[str] = set()
+    tensors: dict[str, str] = {}
+    for node in flow.nodes:
+        if node.op in NORMALISATIONS and flow.is_float_activation(node.inputs[0]):
+            _walk_up(flow, node, found, tensors)
+    return FloatMarks(frozenset(found), tensors)
+
+
+def _walk_up(flow: NetworkFlow, node: NodeInfo, found: set[str], tensors: dict[str, str]) -> None:
+    """Mark what leads to a node, up to the layers that compute it: these write their sums unrounded."""
+    for name in flow.float_inputs(node):
+        tensors.setdefault(name, node.id)
+        above = flow.producer.get(name)
+        if above is None or above.op == "Concat" or above.id in found or _is_bias(flow, above):
+            continue
+        carries = above.op in MOVEMENT or above.op in SCALED_BY_CONSTANTS
+        if above.op in SUMS or (carries and len(flow.float_inputs(above)) == 1):
+            found.add(above.id)
+            _walk_up(flow, above, found, tensors)
+
+
+def _is_bias(flow: NetworkFlow, node: NodeInfo) -> bool:
+    """Say whether an Add is the bias of a product with learned weights, and so a part of that layer."""
+    if node.op != "Add" or len(flow.float_inputs(node)) != 1:
+        return False
+    above = flow.producer.get(flow.float_inputs(node)[0])
+    return above is not None and above.op == "MatMul" and flow.is_weight(above.inputs[1])
 
 
 def no_integer_kernel(flow: NetworkFlow) -> FloatMarks:

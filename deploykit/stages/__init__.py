@@ -79,7 +79,7 @@ STAGES: dict[str, Stage] = {
     "sensitivity": Stage(
         "sensitivity",
         "Measure how far the outputs move with one layer on fewer bits, if asked.",
-        version=1,
+        version=2,
         reads=("split",),
         section="sensitivity",
         data="calibration",
@@ -87,7 +87,7 @@ STAGES: dict[str, Stage] = {
     "precision": Stage(
         "precision",
         "Choose each node's precision, with a reason.",
-        version=3,
+        version=4,
         reads=("split", "analyze", "sensitivity"),
         section="precision",
         data="calibration",

@@ -215,3 +215,31 @@ def test_a_4_bit_plan_keeps_8_bits_where_they_cost_little(bench: Bench) -> None:
     params = PrecisionParams(scheme="w4a8")
     found = plan_precision(whole, costs, profile=bench.profile("w4a8", "w8a8", "float16"), params=params)
     assert found.scheme_of() == {"a": "w8a8", "b": "w4a8", "y": "w4a8"}
+
+
+def test_a_layer_behind_a_float_sum_and_scores_of_a_softmax_are_written_unrounded(bench: Bench) -> None:
+    """The residual's layer and the product of query and key hand their sums over; their operands stay int8."""
+    weights = {name: numpy.ones(8, numpy.float32) for name in ("g", "b", "bias")}
+    weights |= {name: numpy.eye(8, dtype=numpy.float32) for name in ("w", "v")}
+    text = """g (float[4,8] x, float[4,4] mask) => (float[4,8] y)
+    <int64[2] shape = {4, 8}, float root = {2.0}>
+    { q = MatMul (x, w)
+      k = Transpose <perm = [1, 0]> (q)
+      product = MatMul (q, k)
+      scores = Div (product, root)
+      masked = Add (scores, mask)
+      weights = Softmax (masked)
+      mixed = MatMul (weights, q)
+      plain = MatMul (mixed, v)
+      sum = Add (plain, bias)
+      moved = Reshape (sum, shape)
+      s = Add (x, moved)
+      y = LayerNormalization (s, g, b) }"""
+    net = bench.whole(bench.model(text, **weights))
+    plan = plan_precision(net, bench.costs(net), profile=bench.profile(), params=PrecisionParams())
+    floats = {node for node, scheme in plan.scheme_of().items() if scheme == "float16"}
+    assert floats == {"scores", "masked", "weights", "moved", "s", "y"}
+    stored = {item.tensor: item.dtype for item in plan.tensors}
+    unrounded = {name for name, dtype in stored.items() if not dtype.startswith("int")}
+    assert unrounded == {"x", "mask", "product", "scores", "masked", "sum", "moved", "s", "y"}
+    assert stored["weights"] == "int8"  # a product reads it, so it is rounded once
