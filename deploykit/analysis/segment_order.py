@@ -28,7 +28,7 @@ def boundary_ranges(partition: Partition) -> dict[str, LiveRange]:
     for index, segment in enumerate(partition.segments):
         for name in {*segment.graph.inputs, *segment.graph.outputs}:
             users.setdefault(name, set()).add(index)
-    beside = _may_run_beside(partition)
+    beside = may_run_beside(partition)
     count = len(partition.segments)
     found: dict[str, LiveRange] = {}
     for name, indices in users.items():
@@ -39,7 +39,7 @@ def boundary_ranges(partition: Partition) -> dict[str, LiveRange]:
     return found
 
 
-def _may_run_beside(partition: Partition) -> list[set[int]]:
+def may_run_beside(partition: Partition) -> list[set[int]]:
     """Give for each segment itself and all that neither must precede nor must follow it."""
     ancestors: list[set[int]] = []
     for direct in direct_predecessors(partition):

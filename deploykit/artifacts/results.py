@@ -11,6 +11,7 @@ from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.dumps import Comparison
 from deploykit.artifacts.evaluation import Evaluation
 from deploykit.artifacts.memory import MemoryPlan
+from deploykit.artifacts.memory_blocks import MemoryBlocks
 from deploykit.artifacts.memory_replay import MemoryReplay
 from deploykit.artifacts.model import Model, Partition
 from deploykit.artifacts.precision import PrecisionPlan
@@ -69,3 +70,4 @@ class RunResults:
     started: str
     versions: tuple[tuple[str, str], ...]
     data_notice: str = ""
+    blocks: MemoryBlocks | None = None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploykit.artifacts.results import RunResults, StepLine
+from deploykit.core.blob import Blob
 from deploykit.core.store import Store, disk_faults
 from deploykit.pipeline.context import Context
 from deploykit.pipeline.run import PipelineRun
@@ -17,6 +18,10 @@ from deploykit.reports.views import run_view
 
 def write_report(store: Store, context: Context, results: RunResults, page: Path) -> None:
     """Write a page, and the trace of its schedule; one that is there already shows the same."""
+    for blob in results.blocks.files if results.blocks else ():
+        if not table_path(page, blob).exists():
+            with disk_faults(store.root):
+                store.write(table_path(page, blob), store.path(blob).read_bytes())
     if page.exists():
         return
     from deploykit.pipeline.advice import with_advice
@@ -28,6 +33,11 @@ def write_report(store: Store, context: Context, results: RunResults, page: Path
             store.write(page.with_suffix(".trace.json"), trace_json(results.schedule).encode())
         view = run_view(with_advice(context, results))
         store.write(page, write_html(view).encode())
+
+
+def table_path(page: Path, blob: Blob) -> Path:
+    """Give where a file of the memory table lies, beside the page: `PAGE.memory_blocks.h`."""
+    return page.with_name(f"{page.stem}.{blob.name}")
 
 
 def show_runs(runs: Sequence[PipelineRun], form: str) -> None:
@@ -46,6 +56,8 @@ def show_runs(runs: Sequence[PipelineRun], form: str) -> None:
             print(f"note: {run.results.data_notice}")
         for finding in run.findings:
             print(f"finding: {finding}")
+        for blob in run.results.blocks.files if run.results.blocks else ():
+            print(f"memory blocks: {_short(table_path(run.report_path, blob))}")
         print(f"report: {_short(run.report_path)}")
 
 

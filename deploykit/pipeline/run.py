@@ -210,6 +210,7 @@ def _results(context: Context, artifacts: Artifacts, state: RunState, started: s
         started=started,
         versions=context.versions,
         data_notice=context.data_notice,
+        blocks=artifacts.get("memory_blocks"),
     )
 
 

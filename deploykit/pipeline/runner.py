@@ -181,7 +181,12 @@ def _run(
 def _inputs(step: Step, get: Callable[[str], Any]) -> dict[str, Any]:
     if step.stage.scope == "network":
         return {read: get(f"{step.networks[0]}.{read}") for read in step.stage.reads}
-    return {read: tuple(get(f"{network}.{read}") for network in step.networks) for read in step.stage.reads}
+    return {
+        read: get(read)
+        if read in step.reads
+        else tuple(get(f"{network}.{read}") for network in step.networks)
+        for read in step.stage.reads
+    }
 
 
 def _outside(step: Step, key: StepKey | None, record: StepRecord | None) -> StepOutcome:

@@ -47,9 +47,14 @@ def pipeline_steps(networks: Sequence[str], stages: Mapping[str, Stage]) -> tupl
                 steps.append(Step(f"{network}.{name}", name, stage, (network,), reads))
     for name, stage in stages.items():
         if stage.scope == "pipeline":
-            reads = tuple(f"{network}.{read}" for read in stage.reads for network in networks)
+            reads = tuple(name for read in stage.reads for name in _read_names(read, networks, stages))
             steps.append(Step(name, name, stage, tuple(networks), reads))
     return tuple(steps)
+
+
+def _read_names(read: str, networks: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
+    """Give the steps that a stage of the whole pipeline reads: one a network, or one of the pipeline."""
+    return [read] if stages[read].scope == "pipeline" else [f"{network}.{read}" for network in networks]
 
 
 def selected(steps: Sequence[Step], selection: Selection) -> tuple[frozenset[str], frozenset[str]]:

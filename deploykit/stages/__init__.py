@@ -172,6 +172,15 @@ STAGES: dict[str, Stage] = {
         section="schedule",
         uses_profile=True,
     ),
+    "memory_blocks": Stage(
+        "memory_blocks",
+        "List the memory of all networks as blocks for the application: shared features once, copies.",
+        version=1,
+        reads=("split", "precision", "memory", "quantize", "schedule"),
+        scope="pipeline",
+        section="memory_blocks",
+        uses_profile=True,
+    ),
     "evaluate": Stage(
         "evaluate",
         "Measure the task's metrics, float and quantized.",

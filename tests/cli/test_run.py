@@ -32,6 +32,7 @@ STEPS = (
     "toy.simulate",
     "toy.check_simulation",
     "schedule",
+    "memory_blocks",
     "evaluate",
 )
 

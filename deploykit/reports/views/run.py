@@ -113,5 +113,7 @@ def _notices(results: RunResults) -> Iterator[Notice]:
                 yield Notice(f"{result.network}.{step}", text)
     for text in results.schedule.notices if results.schedule else ():
         yield Notice("schedule", text)
+    for text in results.blocks.notices if results.blocks else ():
+        yield Notice("memory_blocks", text)
     for text in results.evaluation.notices if results.evaluation else ():
         yield Notice("evaluate", text)
