@@ -271,8 +271,8 @@ def test_too_few_copies_are_refused_with_the_instant(bench: Any) -> None:
         blocks(bench, networks, shared(copies=1), slow)
 
     assert str(caught.value) == (
-        "memory_blocks.shared.features: 1 copies are too few: at 10 ns backbone.whole writes frame 1 over frame 0, "
-        "which head.whole still reads; leave `copies` out, or give more"
+        "memory_blocks.shared.features.copies: 1 is too few: at 10 ns backbone.whole writes frame 1 over frame 0, "
+        "which head.whole still reads; leave it out, or give more"
     )
 
 

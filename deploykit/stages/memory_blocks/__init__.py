@@ -79,10 +79,8 @@ def _check_copies(blocks: MemoryBlocks, schedule: Schedule | None) -> None:
     for block in blocks.blocks if schedule else ():
         seen = replay_feature(block, schedule) if block.kind == "feature" and schedule else ()
         if seen:
-            what = f"{block.copies} copies are too few: {seen[0]}"
-            faults.append(
-                Fault(f"memory_blocks.shared.{block.name}", what, "leave `copies` out, or give more")
-            )
+            where = f"memory_blocks.shared.{block.name}.copies"
+            faults.append(Fault(where, f"{block.copies} is too few: {seen[0]}", "leave it out, or give more"))
     if faults:
         raise InputError(*faults)
 
