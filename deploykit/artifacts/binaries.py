@@ -13,7 +13,8 @@ class VendorLayer:
 
     `tensors` are the float network's names of the outputs that it computes, as far as they are known.
     `engine` is the compiler's own word ("NPU", "CPU" ...). `fallback` tells that it left the accelerator.
-    `dram_bytes` is off-chip traffic, both directions; `shape` that of the first output.
+    `dram_bytes` is off-chip traffic, both directions; `shape` that of the first output. `terms` are the
+    cycles of the parts that a compiler counts apart ("compute", "sram", "dram", "flash").
     """
 
     name: str
@@ -28,6 +29,7 @@ class VendorLayer:
     sram_bytes: int | None = None
     shape: tuple[int, ...] = ()
     layout: str = ""
+    terms: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

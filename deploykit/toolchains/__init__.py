@@ -18,6 +18,7 @@ TOOLCHAINS: dict[str, str] = {
     "reference": "deploykit.toolchains.onnxruntime_host",
     "rknn": "deploykit.toolchains.rknn",
     "tpu-mlir": "deploykit.toolchains.tpu_mlir",
+    "vela": "deploykit.toolchains.vela",
 }
 """Every toolchain's module by the name that users write."""
 
