@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "explore": "Write a page of a network's costs: chip, precision and sizes to choose, layer by layer.",
     "init": "Write a pipeline for a model of your own.",
     "llm": "Cost a language model on a chip from its config.json: prompt, decode, memory, tokens per second.",
+    "pack": "Give buffers of known lifetimes their offsets in one block of memory.",
     "plan": "Say which steps a run would do, and why.",
     "plan-files": "Write the precision plan in a vendor's format: RKNN, tpu-mlir, TensorRT, Horizon, AIMET.",
     "profile": "Show the chip profiles, or calibrate one on networks that you measured.",

@@ -52,13 +52,14 @@ def pack(problem: PackingProblem, *, node_limit: int = 8000, capacity: int | Non
     steps = sum(packing.bound.steps for packing in packings)
     return Packing(
         tuple(offsets),
-        SolveBound(_status(height, floor, capacity), height, floor, decisive.bound.method, steps),
+        SolveBound(status_of(height, floor, capacity), height, floor, decisive.bound.method, steps),
     )
 
 
-def _status(
+def status_of(
     height: int, floor: int, capacity: int | None
 ) -> Literal["optimal", "feasible", "infeasible", "unknown"]:
+    """Say what a peak and a bound mean, where a capacity was asked for and where none was."""
     if capacity is not None and height > capacity:
         return "infeasible" if floor > capacity else "unknown"
     return "optimal" if height == floor else "feasible"
@@ -94,7 +95,7 @@ def _pack_part(problem: PackingProblem, node_limit: int, enough: int, capacity: 
         found = _lower(problem, found, limit, enough)
     elif found.height > capacity >= floor:
         found = _try(problem, found, capacity, limit)
-    status = _status(found.height, found.floor, capacity)
+    status = status_of(found.height, found.floor, capacity)
     return Packing(found.offsets, SolveBound(status, found.height, found.floor, found.method, found.spent))
 
 
