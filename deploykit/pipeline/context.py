@@ -137,7 +137,7 @@ class Context:
             return counts.dump
         return (
             counts.calibration
-            if step.stage_name in ("sensitivity", "precision", "quantize")
+            if step.stage_name in ("sensitivity", "precision", "quantize", "compile")
             else counts.proof
         )
 
@@ -155,9 +155,15 @@ class Context:
         }
 
     def _files(self, step: Step) -> dict[str, str]:
-        """Give the digests of the user's files that a step reads: the model, or the module of a metric."""
+        """Give the digests of the user's files that a step reads: the model, a metric's module, a toolchain's
+        description."""
         if step.stage.uses_source:
             return self._source_digests(step)
+        if step.stage_name == "compile":
+            description = self.params(step).toolchain
+            file = self.folder / description
+            is_file = description.endswith((".yaml", ".yml")) and file.is_file()
+            return {description: self.digests.digest(file)} if is_file else {}
         if step.stage_name != "sensitivity":
             return {}
         name = self.params(step).metric

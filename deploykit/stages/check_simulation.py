@@ -37,6 +37,10 @@ def check_simulation(
     """
     if not binaries.toolchain:
         return Simulation(simulated.network, "", "")
+    if not simulated.tensors:
+        return Simulation(
+            simulated.network, binaries.toolchain, binaries.chip, broke="the toolchain has no simulator"
+        )
     shown = {tensor.name for tensor in simulated.tensors}
     runs = [_only(dumps, shown) for dumps in (reference, quantized, simulated)]
     options = dataclasses.replace(params, heat_maps=0)

@@ -6,6 +6,7 @@ This module stays light: a toolchain's module is imported when it is asked for.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from deploykit.core.errors import input_error
@@ -17,14 +18,31 @@ if TYPE_CHECKING:
 TOOLCHAINS: dict[str, str] = {
     "reference": "deploykit.toolchains.onnxruntime_host",
     "rknn": "deploykit.toolchains.rknn",
+    "trtexec": "trtexec.yaml",
     "tpu-mlir": "deploykit.toolchains.tpu_mlir",
     "vela": "deploykit.toolchains.vela",
 }
-"""Every toolchain's module by the name that users write."""
+"""Every toolchain by the name that users write: its module, or the YAML beside this file about it."""
+
+DESCRIBED = (".yaml", ".yml")
 
 
-def load_toolchain(name: str, where: str = "toolchain") -> Toolchain:
-    """Import a toolchain. Raises InputError for an unknown name."""
+def load_toolchain(name: str, where: str = "toolchain", *, folder: Path = Path()) -> Toolchain:
+    """Import a toolchain; a name that ends with .yaml is the file that describes one, relative to `folder`.
+
+    Raises:
+        InputError: an unknown name; everything that is wrong with the description.
+    """
+    if name.endswith(DESCRIBED):
+        return _described(folder / name)
     if name not in TOOLCHAINS:
         raise input_error(where, f"no toolchain {name!r}{did_you_mean(name, TOOLCHAINS)}")
+    if TOOLCHAINS[name].endswith(DESCRIBED):
+        return _described(Path(__file__).with_name(TOOLCHAINS[name]))
     return cast("Toolchain", importlib.import_module(TOOLCHAINS[name]))
+
+
+def _described(file: Path) -> Toolchain:
+    from deploykit.toolchains.described import DescribedToolchain, read_description
+
+    return DescribedToolchain(read_description(file), file.parent.absolute())

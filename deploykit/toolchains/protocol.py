@@ -128,8 +128,13 @@ class Simulated:
 class Toolchain(Protocol):
     """A vendor's compiler and simulator. Errors are InputError with its last lines and what to try."""
 
-    name: str
-    recipe: Recipe | None
+    @property
+    def name(self) -> str:
+        """The name that users write."""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How to install it; None where there is nothing to install."""
 
     def capabilities(self) -> Capabilities:
         """Say what it can do; needs nothing installed."""

@@ -23,10 +23,11 @@ __all__ = ["GIVES", "PARAMS", "CompileParams", "compile_network", "run"]
 class CompileParams:
     """Options of the compile stage.
 
-    `toolchain` is one of `deploykit toolchain list`, "" compiles nothing; `chip` is one of its chips (empty:
-    its only one). `options` are the toolchain's own. `calibration_frames` is the most that the compiler's own
-    calibration reads. `failed` says what happens to a segment that the compiler refuses or fails at: "stop",
-    or "host": it stays on the host's CPU. `time_limit_s` is for each run of the compiler or simulator.
+    `toolchain` is one of `deploykit toolchain list`, or a YAML file that describes one; "" compiles nothing.
+    `chip` is one of its chips (empty: its only one). `options` are the toolchain's own. `calibration_frames`
+    is the most that the compiler's own calibration reads. `failed` says what happens to a segment that the
+    compiler refuses or fails at: "stop", or "host": it stays on the host's CPU. `time_limit_s` is for each
+    run of the compiler or simulator.
     """
 
     toolchain: str = ""
@@ -46,10 +47,12 @@ def compile_network(
     params: CompileParams,
     workspace: Workspace,
     root: Path | None = None,
+    folder: Path = Path(),
 ) -> BinarySet:
     """Compile every segment that is not for the CPU; nothing where no toolchain is named.
 
-    `root` is the folder of the toolchains (None: the user's).
+    `root` is the folder of the toolchains (None: the user's), `folder` the one that a description's path is
+    relative to.
 
     Raises:
         InputError: an unknown toolchain, chip or option; a toolchain that is not installed; what the compiler
@@ -59,7 +62,9 @@ def compile_network(
         return BinarySet(partition.network, "", "", "", ())
     from deploykit.stages.compile.network import compile_segments  # pulls onnx in: only when it is asked for
 
-    return compile_segments(partition, plan, quantized, clips, params=params, workspace=workspace, root=root)
+    return compile_segments(
+        partition, plan, quantized, clips, params=params, workspace=workspace, root=root, folder=folder
+    )
 
 
 PARAMS = CompileParams
@@ -75,4 +80,5 @@ def run(call: StageCall) -> BinarySet:
         call.clips,
         params=call.params,
         workspace=call.workspace,
+        folder=call.folder,
     )

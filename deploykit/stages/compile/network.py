@@ -32,9 +32,10 @@ def compile_segments(
     params: CompileParams,
     workspace: Workspace,
     root: Path | None = None,
+    folder: Path = Path(),
 ) -> BinarySet:
     """Compile every segment that is not for the CPU. Raises InputError as `compile_network` says."""
-    toolchain = load_toolchain(params.toolchain, "compile.toolchain")
+    toolchain = load_toolchain(params.toolchain, "compile.toolchain", folder=folder)
     chip = _chip(toolchain, params.chip)
     environment = ready_environment(toolchain, toolchain_root(root))
     host = [(segment.name, "planned for the CPU") for segment in partition.segments if segment.engine == CPU]
@@ -46,8 +47,8 @@ def compile_segments(
     chosen = [segment for segment in partition.segments if segment.name not in apart]
     made: list[Binary] = []
     notices: dict[str, None] = {}
-    with workspace.scratch() as folder:
-        frames = write_calibration(partition, chosen, clips, params.calibration_frames, folder, workspace)
+    with workspace.scratch() as scratch:
+        frames = write_calibration(partition, chosen, clips, params.calibration_frames, scratch, workspace)
         for segment in workspace.track(chosen, f"compiling for {chip}", len(chosen)):
             job = make_job(
                 segment,
@@ -56,7 +57,7 @@ def compile_segments(
                 workspace,
                 chip=chip,
                 calibration=frames / segment.name,
-                folder=folder / "jobs" / segment.name,
+                folder=scratch / "jobs" / segment.name,
                 options=params.options,
                 time_limit_s=params.time_limit_s,
             )
@@ -71,7 +72,7 @@ def compile_segments(
             notices |= dict.fromkeys(f"{segment.name}: {notice}" for notice in said)
     return BinarySet(
         partition.network,
-        toolchain.name,
+        params.toolchain,
         toolchain.version(environment),
         chip,
         tuple(made),

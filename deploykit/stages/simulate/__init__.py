@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploykit.artifacts.dumps import DumpSet
@@ -30,22 +31,39 @@ def simulate_network(
     *,
     params: DumpParams,
     workspace: Workspace,
+    folder: Path = Path(),
 ) -> DumpSet:
     """Run clips through the chain of simulated segments, and those on the host in onnxruntime, with state.
 
     The tensors' names are the float network's; those that the simulator does not show are left out by name.
-    Gives an empty set where nothing was compiled.
+    Gives an empty set where nothing was compiled, or where the toolchain has no simulator. `folder` is the
+    one that a description's path is relative to.
 
     Raises:
         InputError: no frames, a pattern that matches nothing, too many bytes; a simulator that failed.
     """
-    if not binaries.toolchain:
+    if not binaries.toolchain or not simulates(binaries.toolchain, folder):
         return DumpSet(partition.network, LABEL, (), ())
     from deploykit.stages.simulate.dumps import dump_simulated  # pulls onnx in: only when it is asked for
 
     return dump_simulated(
-        partition, plan, quantized, binaries, clips, params=params, workspace=workspace, label=LABEL
+        partition,
+        plan,
+        quantized,
+        binaries,
+        clips,
+        params=params,
+        workspace=workspace,
+        label=LABEL,
+        beside=folder,
     )
+
+
+def simulates(toolchain: str, folder: Path) -> bool:
+    """Say whether a toolchain has a simulator."""
+    from deploykit.toolchains import load_toolchain
+
+    return load_toolchain(toolchain, folder=folder).capabilities().simulates
 
 
 PARAMS = DumpParams
@@ -62,4 +80,5 @@ def run(call: StageCall) -> DumpSet:
         call.clips,
         params=call.params,
         workspace=call.workspace,
+        folder=call.folder,
     )

@@ -26,7 +26,7 @@ from deploykit.toolchains import load_toolchain
 from deploykit.toolchains.environments import ready_environment, toolchain_root
 from deploykit.toolchains.frame_files import frame_files, read_frame, write_frame
 from deploykit.toolchains.jobs import make_job
-from deploykit.toolchains.protocol import Compiled
+from deploykit.toolchains.protocol import Compiled, Environment, Toolchain
 from deploykit.toolchains.reference import zeros
 from deploykit.toolchains.taps import write_tapped
 
@@ -102,9 +102,12 @@ def simulated_chain(
     workspace: Workspace,
     tensors: Iterable[str] = (),
     root: Path | None = None,
+    beside: Path = Path(),
 ) -> SimulatedChain:
     """Give the chain of a network's binaries; `tensors` are inner ones to show. Files lie below `folder`,
-    the toolchains below `root` (None: the user's folder)."""
+    the toolchains below `root` (None: the user's folder), a description's path is relative to `beside`."""
+    toolchain = load_toolchain(binaries.toolchain, folder=beside)
+    environment = ready_environment(toolchain, toolchain_root(root))
     wanted = tuple(tensors)
     compiled = {binary.segment: binary for binary in binaries.binaries}
     runners: dict[str, Runner] = {}
@@ -121,7 +124,8 @@ def simulated_chain(
                 workspace,
                 wanted,
                 chain.left_out,
-                toolchain_root(root),
+                toolchain,
+                environment,
             )
         else:
             runners[segment.name] = _host(segment, place, workspace, wanted)
@@ -137,10 +141,9 @@ def _simulator(
     workspace: Workspace,
     tensors: tuple[str, ...],
     left_out: dict[str, str],
-    root: Path,
+    toolchain: Toolchain,
+    environment: Environment,
 ) -> Runner:
-    toolchain = load_toolchain(binaries.toolchain)
-    environment = ready_environment(toolchain, root)
     binary = next(item for item in binaries.binaries if item.segment == segment.name)
     inside = {name for node in segment.graph.nodes for name in node.outputs}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from deploykit.artifacts.binaries import BinarySet
 from deploykit.artifacts.dumps import DumpSet
@@ -24,6 +25,7 @@ def dump_simulated(
     params: DumpParams,
     workspace: Workspace,
     label: str,
+    beside: Path,
 ) -> DumpSet:
     """Run the frames that the dump stage runs, and keep what the simulator shows of its tensors."""
     wanted = wanted_tensors(partition, params)
@@ -38,6 +40,7 @@ def dump_simulated(
             folder=folder / "segments",
             workspace=workspace,
             tensors=names,
+            beside=beside,
         )
         frames = chain.run(kept)
         writer = DumpWriter(folder, sum(len(clip.frames) for clip in kept), params.max_bytes)
