@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from deploykit.analysis.body_scratch import SUFFIX
 from deploykit.analysis.planned import as_planned
+from deploykit.analysis.storage_roots import works_in_place
 from deploykit.analysis.stored import Stored
 from deploykit.analysis.views import is_alias, parts
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
@@ -172,7 +173,8 @@ class Memory:
             content, kept = self.content(name, values), self.content(read, values)
             first = max(source[1], target[1])
             end = min(source[1] + len(kept), target[1] + len(content))
-            same = source[1] == target[1] and len(content) == len(kept)
+            may = works_in_place(node, read) or name in self.plan.overwrites
+            same = may and source[1] == target[1] and len(content) == len(kept)
             written = content[first - target[1] : max(end - target[1], 0)]
             if first < end and not same and written != kept[first - source[1] : end - source[1]]:
                 self.faults.append(f"{where}: writing {name} destroys a part of its input {read}")

@@ -9,7 +9,7 @@ from deploykit.analysis.live_ranges import LiveRange, captured_tensors, live_ran
 from deploykit.analysis.node_order import ancestors
 from deploykit.analysis.storage_union import Group, Union
 from deploykit.analysis.stored import Stored
-from deploykit.analysis.views import is_alias, parts
+from deploykit.analysis.views import ALIASES, is_alias, parts
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
 
 _ONE_OPERAND = """
@@ -23,6 +23,13 @@ IN_PLACE_FIRST = frozenset(_ONE_OPERAND.split())
 _ANY_OPERAND = "Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor"
 IN_PLACE_ANY = frozenset(_ANY_OPERAND.split())
 """As above, for any input that has the output's own shape (so that it isn't broadcast)."""
+
+
+def works_in_place(node: NodeInfo, source: str) -> bool:
+    """Say whether a node may write its result exactly over this input: element by element."""
+    if node.domain not in ("", "ai.onnx"):
+        return False
+    return node.op in IN_PLACE_ANY or (node.op in IN_PLACE_FIRST | ALIASES and node.inputs[0] == source)
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,11 @@ class MemoryPlan:
 
     `orders` gives the segments that run in another order than that of their file, with their nodes' ids in
     this order; steps are counted in it. `kept` are the tensors that stay to the end of the frame beside the
-    outputs. `turned` are tensors whose bytes lie in the order of the one that they were transposed from.
+    outputs. `overwrites` are results that the user wants written over an input. `turned` are tensors whose
+    bytes lie in the order of the one that they were transposed from.
 
-    `placement` is for toolchains that place whole blocks; `banks` chooses tensor by tensor, also for parts of
-    a tensor's life. None: the chip's own memory isn't known, or nobody asked.
+    `placement` is for toolchains that place whole blocks; `banks` chooses tensor by tensor, also for parts
+    of a tensor's life. None: the chip's own memory isn't known, or nobody asked.
     """
 
     network: str
@@ -95,4 +96,5 @@ class MemoryPlan:
     orders: tuple[tuple[str, tuple[str, ...]], ...] = ()
     kept: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
+    overwrites: tuple[str, ...] = ()
     banks: BankPlan | None = None

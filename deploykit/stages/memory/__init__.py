@@ -77,6 +77,7 @@ def plan_memory(
         notices=(*notices, *plan_notices(partition, stored, prepared.unsized, alignment)),
         unsized=prepared.unsized,
         kept=prepared.kept,
+        overwrites=tuple(params.overwrite),
         turned=tuple(name for item in made for name in item.turned),
         banks=banks,
     )

@@ -27,13 +27,15 @@ Frame: TypeAlias = Mapping[str, Array]
 @dataclass(frozen=True)
 class ArenaRun:
     """What a run inside the plan's blocks gave: the network's outputs of each frame, decoded, and what was
-    wrong. `plain` are those of the run in which every tensor has memory of its own."""
+    wrong. `plain` are those of the run in which every tensor has memory of its own, `last_frame` all of its
+    tensors' bytes in the last frame."""
 
     outputs: tuple[dict[str, Array], ...]
     plain: tuple[dict[str, Array], ...]
     reads: int
     faults: tuple[str, ...]
     skipped: tuple[str, ...]
+    last_frame: Mapping[str, bytes]
 
     @property
     def bit_equal(self) -> bool:
@@ -65,12 +67,14 @@ def run_in_arena(
     plain_state = {pair.input: zeros(network.tensor[pair.input]) for pair in network.state}
     outputs: list[dict[str, Array]] = []
     plains: list[dict[str, Array]] = []
+    values: dict[str, Array] = {}
     for number, frame in enumerate(kept):
         values = _plain(network, {**plain_state, **frame}, forms, runner)
         plain_state = {pair.input: values[pair.output] for pair in network.state}
         plains.append({name: values[name] for name in network.outputs})
         outputs.append(_planned(network, memory, number, frame, values, forms, runner))
-    return ArenaRun(tuple(outputs), tuple(plains), memory.reads, tuple(memory.faults), plan.unsized)
+    last = {name: form.encode(values[name]) for name, form in forms.items() if name in values}
+    return ArenaRun(tuple(outputs), tuple(plains), memory.reads, tuple(memory.faults), plan.unsized, last)
 
 
 def _largest(network: Partition, frames: Sequence[Frame], runner: NodeRunner) -> dict[str, float]:

@@ -53,7 +53,7 @@ class StorageForm:
             return codes
         if is_float(self.dtype):
             return codes.astype(numpy_dtype(self.own))
-        return (codes.astype(numpy.float64) * self.scale).astype(numpy_dtype(self.own))
+        return numpy.asarray(codes.astype(numpy.float64) * self.scale, numpy_dtype(self.own))
 
 
 def storage_forms(
