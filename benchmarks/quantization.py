@@ -59,6 +59,7 @@ OFF: dict[str, dict[str, Any]] = {
     "rounding": {"rounding": "nearest"},
     "weight_scales": {"weight_scales": "max"},
     "bias_correction": {"bias_correction": False},
+    "equalisation": {"equalisation": False},
     "fusion": {"fusion": False},
     "refit": {"refit": False},
 }

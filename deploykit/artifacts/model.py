@@ -72,10 +72,23 @@ class SharedWeight:
 
 
 @dataclass(frozen=True)
+class ChannelFactors:
+    """Tensors `t` of which a quantized network has `t::equalised` instead: `t` times a factor a channel.
+
+    The channels lie along `axis`; the factors are the array `key` of `Partition.factors`.
+    """
+
+    tensors: tuple[str, ...]
+    axis: int
+    key: str
+
+
+@dataclass(frozen=True)
 class Partition:
     """A network as a chain of segments in execution order, equal to the whole.
 
-    `inputs` and `outputs` are the whole network's, in its own order; state tensors are among them.
+    `inputs` and `outputs` are the whole network's, in its own order; state tensors are among them. `factors`
+    is the npz file with the arrays of `equalised`.
     """
 
     network: str
@@ -86,6 +99,8 @@ class Partition:
     equality: Equality | None
     shared_weights: tuple[SharedWeight, ...] = ()
     notices: tuple[str, ...] = ()
+    equalised: tuple[ChannelFactors, ...] = ()
+    factors: Blob | None = None
 
     @cached_property
     def tensor(self) -> dict[str, TensorInfo]:

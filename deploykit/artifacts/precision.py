@@ -140,6 +140,9 @@ class Calibration:
     ranges: tuple[TensorRange, ...]
 
 
+EQUALISED = "::equalised"
+"""What the name of a tensor ends in whose channels have factors."""
+
 HELPER_SUFFIXES = (
     "::float16",
     "::float32",
@@ -149,6 +152,7 @@ HELPER_SUFFIXES = (
     "::zero_point",
     "::rounded",
     "::rounded16",
+    EQUALISED,
 )
 """How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its
 name:
@@ -163,7 +167,7 @@ name:
                   for outputs of the graph
     t::float32    the same as a float16 `t` for float32 nodes
 
-`t::equalised` is no helper: it stands for `t`, with a factor for each channel, so that `t` itself is gone.
+    t::equalised  `t` with a factor for each channel, where `t` itself is gone; see `Partition.equalised`
 """
 
 

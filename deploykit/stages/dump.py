@@ -15,7 +15,7 @@ from deploykit.analysis.flow import NetworkFlow
 from deploykit.artifacts.dumps import DumpedTensor, DumpSet
 from deploykit.artifacts.graph import NodeInfo
 from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import network_name
+from deploykit.artifacts.precision import EQUALISED, network_name
 from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.core.names import did_you_mean
 from deploykit.core.workspace import Workspace
@@ -96,11 +96,16 @@ def collect_dumps(
 
 def _names(partition: Partition) -> tuple[str, ...]:
     """Give the names of the float network's activations, also where the partition is a quantized one."""
+    activations = [name.removesuffix(EQUALISED) for name in NetworkFlow(partition).activations]
     return tuple(
         name
-        for name in NetworkFlow(partition).activations
-        if network_name(name) == name and partition.tensor[name].dtype not in ("undefined", "string")
+        for name in dict.fromkeys(activations)
+        if network_name(name) == name and _dtype(partition, name) not in ("undefined", "string")
     )
+
+
+def _dtype(partition: Partition, name: str) -> str:
+    return partition.tensor[name if name in partition.tensor else name + EQUALISED].dtype
 
 
 def wanted_tensors(partition: Partition, params: DumpParams) -> list[Wanted]:
@@ -128,7 +133,7 @@ def wanted_tensors(partition: Partition, params: DumpParams) -> list[Wanted]:
 
 def _origin(flow: NetworkFlow, name: str) -> Wanted:
     """Find the operator behind a tensor; the roundings that quantizing adds are none."""
-    node = flow.producer.get(name)
+    node = flow.producer.get(name) or flow.producer.get(name + EQUALISED)
     if node is None:
         return Wanted(name, "", "", ())
     segment = flow.segment_of[node.id]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import io
+import zipfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -12,8 +14,8 @@ from onnx import numpy_helper
 from deploykit.analysis.affine import Array
 from deploykit.analysis.rounding.equalisation import ChannelSpread, Reader, channel_factors
 from deploykit.analysis.rounding.grid import Grid
-from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import Granularity, Scheme
+from deploykit.artifacts.model import ChannelFactors, Partition
+from deploykit.artifacts.precision import EQUALISED, Granularity, Scheme
 from deploykit.core.blob import Blob
 from deploykit.core.graph.model import OnnxModel
 from deploykit.core.graph.save import save_model
@@ -25,20 +27,18 @@ from deploykit.tasks.protocol import Clip
 from deploykit.toolchains.reference import ReferenceNetwork
 from deploykit.toolchains.taps import tapped
 
-SUFFIX = "::equalised"
-"""What the name of a tensor ends in whose channels have factors: its values are not the float network's."""
-
 
 @dataclass(frozen=True)
 class Equalised:
     """A float network that computes the same, as files and as graphs.
 
-    `renamed` are the tensors whose channels have factors.
+    `sites` are the tensors whose channels have factors; these are in `factors` by key.
     """
 
     partition: Partition
     prepared: tuple[PreparedSegment, ...]
-    renamed: frozenset[str]
+    sites: tuple[ChannelFactors, ...]
+    factors: dict[str, Array]
     notices: tuple[str, ...]
 
 
@@ -58,10 +58,10 @@ def equalise(
     layers = find_layers(prepared, schemes, granularities, per_channel=True)
     sites = find_sites(partition, prepared, layers)
     if not sites:
-        return Equalised(partition, tuple(prepared), frozenset(), ())
+        return Equalised(partition, tuple(prepared), (), {}, ())
     spreads = _spreads(partition, sites, clips, workspace)
     values: dict[str, Array] = {}
-    changed: list[Site] = []
+    changed: list[tuple[Site, Array]] = []
     for site in reversed(sites):
         factors = None
         if site.source in spreads:
@@ -69,18 +69,27 @@ def equalise(
             factors = channel_factors(spreads[site.source], readers, site.limit)
         if factors is not None:
             _apply(site, factors, values)
-            changed.append(site)
+            changed.append((site, factors))
     after = tuple(_with_weights(segment, values) for segment in prepared)
     segments = tuple(
         segment if old is new else dataclasses.replace(segment, files=_saved(new, workspace))
         for segment, old, new in zip(partition.segments, prepared, after, strict=True)
     )
-    renamed = frozenset(name for site in changed for name in site.tensors)
-    sources = ", ".join(site.source for site in reversed(changed))
-    notices = (
-        (f"channels have factors, so that one scale suits all ({SUFFIX}): {sources}",) if changed else ()
+    numbered = {str(number): pair for number, pair in enumerate(reversed(changed))}
+    return Equalised(
+        dataclasses.replace(partition, segments=segments),
+        after,
+        tuple(ChannelFactors(site.tensors, site.axis, key) for key, (site, _) in numbered.items()),
+        {key: factors for key, (_, factors) in numbered.items()},
+        tuple(_notice(site, factors) for site, factors in numbered.values()),
     )
-    return Equalised(dataclasses.replace(partition, segments=segments), after, renamed, notices)
+
+
+def _notice(site: Site, factors: Array) -> str:
+    spread = factors.max() / factors.min()
+    return (
+        f"the channels of {site.source} differ: factors up to {spread:.3g}-fold even them out ({EQUALISED})"
+    )
 
 
 def _reader(layer: Layer, site: Site, values: Mapping[str, Array]) -> Reader:
@@ -160,12 +169,26 @@ def _joined(before: ChannelSpread | None, values: Array, axis: int) -> ChannelSp
     )
 
 
-def rename(models: Sequence[OnnxModel], names: frozenset[str]) -> None:
+def saved_factors(factors: Mapping[str, Array], workspace: Workspace) -> Blob | None:
+    """Keep factors as one npz file; None where there are none."""
+    if not factors:
+        return None
+    with workspace.scratch() as folder:
+        file = folder / "factors.npz"
+        with zipfile.ZipFile(file, "w") as archive:  # numpy.savez takes names as keywords only
+            for key, values in factors.items():
+                content = io.BytesIO()
+                numpy.save(content, values.astype(numpy.float32))
+                archive.writestr(zipfile.ZipInfo(f"{key}.npy"), content.getvalue())
+        return workspace.keep(file)
+
+
+def rename(models: Sequence[OnnxModel], names: Collection[str]) -> None:
     """Give equalised tensors, and what belongs to them, names of their own."""
 
     def new(name: str) -> str:
         stem, mark, rest = name.partition("::")
-        return f"{stem}{SUFFIX}{mark}{rest}" if stem in names else name
+        return f"{stem}{EQUALISED}{mark}{rest}" if stem in names else name
 
     for model in models if names else ():
         graph = model.proto.graph

@@ -20,7 +20,7 @@ from deploykit.core.runtime import open_session
 from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize.calibrate import calibrate
 from deploykit.stages.quantize.emit import Emitter
-from deploykit.stages.quantize.equalise import Equalised, equalise, rename
+from deploykit.stages.quantize.equalise import Equalised, equalise, rename, saved_factors
 from deploykit.stages.quantize.float16 import with_float16
 from deploykit.stages.quantize.folding import fold_channel_factors
 from deploykit.stages.quantize.layers import WeightUse, find_layers
@@ -55,7 +55,7 @@ def quantize_network(
     prepared = [each.segment for each in folded]
     for new, old in (pair for each in folded for pair in each.ids.items()):
         schemes[new], granularities[new] = schemes[old], granularities[old]
-    equalised = Equalised(partition, tuple(prepared), frozenset(), ())
+    equalised = Equalised(partition, tuple(prepared), (), {}, ())
     if params.equalisation and params.per_channel:
         equalised = equalise(partition, prepared, schemes, granularities, clips, workspace=workspace)
     partition, prepared = equalised.partition, list(equalised.prepared)
@@ -101,13 +101,15 @@ def quantize_network(
         refined = refine(prepared, models, layers, frames, weights, parameters, placement, params=params)
         models = emit(refined.weights, refined.corrections)
     models, halved = with_float16(models, partition, plan, clips, workspace=workspace)
-    rename(models, equalised.renamed)
+    rename(models, {name for site in equalised.sites for name in site.tensors})
     segments = _save(prepared, models, workspace)
     return dataclasses.replace(
         partition,
         segments=segments,
         equality=None,
         shared_weights=_shared(segments, models),
+        equalised=equalised.sites,
+        factors=saved_factors(equalised.factors, workspace),
         notices=(
             *partition.notices,
             *_notices(partition, placement, calibration),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy
 import pytest
 
+from deploykit.artifacts.model import Partition
+from deploykit.stages.dump import DumpParams, collect_dumps
+from deploykit.toolchains.reference import ReferenceNetwork
+from deploykit.toolchains.taps import tapped
 from tests.stages.quantize.test_narrow import (
     Array,
     clip_of,
@@ -19,6 +25,14 @@ from tests.stages.quantize.test_narrow import (
 
 if TYPE_CHECKING:
     from tests.stages.conftest import Bench
+
+
+@contextlib.contextmanager
+def tapped_network(bench: Bench, net: Partition, name: str) -> Iterator[ReferenceNetwork]:
+    """Give a network that tells an inner tensor too."""
+    with bench.workspace.scratch() as folder:
+        yield ReferenceNetwork(*tapped(net, bench.workspace, [name], folder), exact=True)
+
 
 SIZES = numpy.logspace(-2, 0, 8).astype(numpy.float32)
 SPREAD: dict[str, Array] = {
@@ -99,3 +113,39 @@ def test_a_bound_stays_where_it_was(bench: Bench) -> None:
     net = bench.whole(bench.model(text, **weights))
     after = quantized(bench, net, plan_of(net, "w8a8"), clip_of(1, 3, 6, 6), equalisation=True)
     assert "r" in {out for node in proto_of(bench, after).graph.node for out in node.output}
+
+
+def test_dumps_take_the_factors_out_again(bench: Bench) -> None:
+    text = """g (float[1,3,6,6] x) => (float[1,4,6,6] y)
+    { c = Conv (x, w1, b1) r = Relu (c) y = Conv (r, w2) }"""
+    net = bench.whole(bench.model(text, **SPREAD))
+    seen = clip_of(1, 3, 6, 6)
+    result = quantized(bench, net, plan_of(net, "w8a8"), seen)
+    assert [site.tensors for site in result.equalised] == [("c", "r")]
+    dumps = [
+        collect_dumps(part, [seen], label="", params=DumpParams(), workspace=bench.workspace)
+        for part in (net, result)
+    ]
+    assert [[tensor.name for tensor in dump.tensors] for dump in dumps] == [["x", "c", "r", "y"]] * 2
+    assert {tensor.name: tensor.inputs for tensor in dumps[1].tensors}["y"] == ("r",)
+    with (
+        tapped_network(bench, net, "r") as exact,
+        tapped_network(bench, result, "r") as found,
+    ):
+        for frame in seen.frames:
+            wanted, now = exact(frame)["r"], found(frame)["r"]
+            error = ((now - wanted) ** 2).mean((0, 2, 3)) / (wanted**2).mean((0, 2, 3)).clip(1e-12)
+            assert error.max() < 0.01  # each channel by itself: 20 dB, the smallest is 100 times smaller
+
+
+def test_a_normalisation_s_factors_lie_last(bench: Bench) -> None:
+    scale = numpy.ones(16, numpy.float32)
+    scale[3] = 1000
+    text = "g (float[6,16] x) => (float[6,5] y) { n = LayerNormalization (x, g, b) y = MatMul (n, w1) }"
+    net = bench.whole(bench.model(text, g=scale, b=noise(16), w1=noise(16, 5)))
+    result = quantized(bench, net, plan_of(net, "w8a8", n="float32"), clip_of(6, 16))
+    assert [site.tensors for site in result.equalised] == [("n",)]
+    frame = clip_of(6, 16).frames[0]
+    with tapped_network(bench, net, "n") as exact, tapped_network(bench, result, "n") as found:
+        # one scale for channels up to 3000 would have steps of 20
+        assert found(frame)["n"] == pytest.approx(exact(frame)["n"], rel=0.05, abs=0.5)
