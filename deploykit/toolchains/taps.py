@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy
 from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
-from deploykit.analysis.affine import Array
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.precision import EQUALISED
 from deploykit.core.blob import Blob
+from deploykit.core.runtime import Array
 from deploykit.core.store import Reader
 
 
