@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TOOLCHAINS: dict[str, str] = {
     "reference": "deploykit.toolchains.onnxruntime_host",
+    "nncase": "deploykit.toolchains.nncase",
     "rknn": "deploykit.toolchains.rknn",
     "trtexec": "trtexec.yaml",
     "tpu-mlir": "deploykit.toolchains.tpu_mlir",
