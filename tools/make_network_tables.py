@@ -93,6 +93,12 @@ def _make(row: dict[str, str], target: Path) -> bool:
 
 def rebuild(name: str, builder: str, shape: tuple[int, ...]) -> NetworkTable:
     """Build, export, normalise and simplify a network, and count its layers."""
+    model, origin = exported(name, builder, shape)
+    return network_table(summarise(model), name=name, source=origin)
+
+
+def exported(name: str, builder: str, shape: tuple[int, ...]) -> tuple[OnnxModel, str]:
+    """Build, export, normalise and simplify a network; say also where it is from."""
     module, origin = build(builder)
     _spread(module)
     scales = _may_scale(module) and not builder.startswith("timm:")
@@ -102,8 +108,7 @@ def rebuild(name: str, builder: str, shape: tuple[int, ...]) -> NetworkTable:
     else:
         proto = _export(module, shape)
     del module
-    model = normalise(model_from_proto(proto, name))
-    return network_table(summarise(_simple(model)), name=name, source=origin)
+    return _simple(normalise(model_from_proto(proto, name))), origin
 
 
 def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:

@@ -9,7 +9,7 @@ from typing import Literal
 from deploykit.core.bounds import SolveBound
 from deploykit.solve.memory.greedy import greedy_portfolio
 from deploykit.solve.memory.problem import PackingProblem, lower_bound, peak
-from deploykit.solve.memory.search import fit
+from deploykit.solve.memory.search import MOST, fit
 from deploykit.solve.memory.solution import Packing
 
 CHEAP_COUNT = 400
@@ -90,10 +90,10 @@ def _pack_part(problem: PackingProblem, node_limit: int, enough: int, capacity: 
     offsets, method = greedy_portfolio(problem, max(floor, enough))
     found = _Found(offsets, method, peak(problem, offsets), floor)
     dear = max(node_limit * CHEAP_COUNT**2 // count**2, DIVES * count)
-    limit = min(node_limit, dear)
+    limit = min(node_limit, dear) if count <= MOST else 0
     if capacity is None:
         found = _lower(problem, found, limit, enough)
-    elif found.height > capacity >= floor:
+    elif found.height > capacity >= floor and limit:
         found = _try(problem, found, capacity, limit)
     status = status_of(found.height, found.floor, capacity)
     return Packing(found.offsets, SolveBound(status, found.height, found.floor, found.method, found.spent))

@@ -28,8 +28,6 @@ def fit(problem: PackingProblem, capacity: int, *, node_limit: int) -> Outcome:
     No order is the right one: what one of them misses in a million nodes another finds in a thousand. Each
     order keeps its dead states, so that a longer try soon stands where the shorter one stopped.
     """
-    if len(problem.rectangles) > MOST:
-        return Outcome("limit", (), 0)
     tries: dict[str, tuple[Sections, DeadStates]] = {}
     spent = 0
     share = 4 * len(problem.rectangles)  # a dive takes a node a rectangle
