@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deploykit.toolchains.protocol import Toolchain
 
 TOOLCHAINS: dict[str, str] = {
+    "qnn": "deploykit.toolchains.qnn",
     "reference": "deploykit.toolchains.onnxruntime_host",
     "nncase": "deploykit.toolchains.nncase",
     "rknn": "deploykit.toolchains.rknn",
