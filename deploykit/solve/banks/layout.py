@@ -66,6 +66,30 @@ class Layout:
                 return False
         return True
 
+    def put_all(self, wanted: Sequence[tuple[int, int]]) -> bool:
+        """Place items by options into empty banks, each bank packed as a whole; else change nothing."""
+        banks: list[list[Block]] = [[] for _ in self.banks]
+        for item, option in wanted:
+            for which, need in enumerate(self.problem.items[item][option].needs):
+                size = self.problem.rounded(need.size)
+                block = Block(0, size, need.first, need.end, item, which)
+                rooms = [
+                    (self.problem.room - _peak(_meeting(blocks, need), need), bank)
+                    for bank, blocks in enumerate(banks)
+                    if not self._rival_in(blocks, item, need)
+                ]
+                fitting = [(room, bank) for room, bank in rooms if room >= size]
+                if not fitting:
+                    return False
+                banks[min(fitting)[1]].append(block)
+        packed = [self._packed(blocks) for blocks in banks]
+        if any(blocks is None for blocks in packed):
+            return False
+        self.banks = [blocks or [] for blocks in packed]
+        self.option_of = dict(wanted)
+        self.saving = sum(self.problem.items[item][option].saving for item, option in wanted)
+        return True
+
     def remove(self, item: int) -> None:
         """Take an item out."""
         self.saving -= self.problem.items[item][self.option_of.pop(item)].saving
@@ -97,49 +121,53 @@ class Layout:
         gaps: list[tuple[int, int, int]] = []  # (room left, bank, offset)
         tight: list[int] = []
         for bank, blocks in enumerate(self.banks):
-            if self._rival_in(bank, item, need):
+            if self._rival_in(blocks, item, need):
                 continue
-            meeting = [block for block in blocks if block.first < need.end and need.first < block.end]
+            meeting = _meeting(blocks, need)
             offset = _gap(meeting, size, self.problem.room)
             if offset is not None:
                 used = sum(block.top - block.offset for block in meeting)
                 gaps.append((self.problem.room - used, bank, offset))
             elif self.repack_nodes and _peak(meeting, need) + size <= self.problem.room:
                 tight.append(bank)
+        for bank in tight if not gaps else ():
+            packed = self._packed([*self.banks[bank], Block(0, size, need.first, need.end, item, which)])
+            if packed is not None:
+                self.banks[bank] = packed
+                return True
         if not gaps:
-            return any(
-                self._repack(bank, Block(0, size, need.first, need.end, item, which)) for bank in tight
-            )
+            return False
         _, bank, offset = min(gaps)
         insort(self.banks[bank], Block(offset, offset + size, need.first, need.end, item, which))
         return True
 
-    def _rival_in(self, bank: int, item: int, need: Need) -> bool:
+    def _rival_in(self, blocks: Sequence[Block], item: int, need: Need) -> bool:
         rivals = self.problem.rivals.get(item, ())
         times = {(other, time) for other, time in rivals if need.first <= time < need.end}
         return bool(times) and any(
             block.item == other and block.first <= time < block.end
-            for block in self.banks[bank]
+            for block in blocks
             for other, time in times
         )
 
-    def _repack(self, bank: int, added: Block) -> bool:
-        """Give a bank's blocks other offsets so that one more fits; remember where that failed."""
-        blocks = sorted(
-            (*self.banks[bank], added), key=lambda block: (block.first, block.end, block.top - block.offset)
-        )
-        rectangles = tuple(Rectangle(block.top - block.offset, block.first, block.end) for block in blocks)
+    def _packed(self, blocks: Sequence[Block]) -> list[Block] | None:
+        """Give blocks other offsets so that a bank holds them; None, and remembered, where that failed."""
+        in_order = sorted(blocks, key=lambda block: (block.first, block.end, block.top - block.offset))
+        rectangles = tuple(Rectangle(block.top - block.offset, block.first, block.end) for block in in_order)
         if rectangles in self.hopeless:
-            return False
+            return None
         packing = pack(PackingProblem(rectangles, self.problem.alignment), node_limit=self.repack_nodes)
         if packing.bound.objective > self.problem.room:
             self.hopeless.add(rectangles)
-            return False
-        self.banks[bank] = sorted(
+            return None
+        return sorted(
             block._replace(offset=offset, top=offset + rectangle.size)
-            for offset, block, rectangle in zip(packing.offsets, blocks, rectangles, strict=True)
+            for offset, block, rectangle in zip(packing.offsets, in_order, rectangles, strict=True)
         )
-        return True
+
+
+def _meeting(blocks: Sequence[Block], need: Need) -> list[Block]:
+    return [block for block in blocks if block.first < need.end and need.first < block.end]
 
 
 def _gap(meeting: Sequence[Block], size: int, room: int) -> int | None:

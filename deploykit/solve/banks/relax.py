@@ -47,11 +47,12 @@ class Table:
 @dataclass(frozen=True)
 class Relaxation:
     """`most_saving` bounds what can be saved; `profit` is each option's saving less the price of its bytes at
-    the best prices, in units of 1 / SCALE; `slack` is the pool's value there."""
+    the best prices, in units of 1 / SCALE; `slack` is the pool's value there, `price` that of each slice."""
 
     most_saving: int
     profit: Ints
     slack: int
+    price: Ints
 
 
 def option_table(problem: BankProblem) -> Table:
@@ -107,11 +108,11 @@ def _bound(table: Table, price: NDArray[np.float64]) -> Relaxation:
     prefix = np.concatenate(([0], np.cumsum(whole)))
     slack = int(whole.sum()) * table.room
     if not len(table.item):
-        return Relaxation(0, np.zeros(0, dtype=np.int64), slack)
+        return Relaxation(0, np.zeros(0, dtype=np.int64), slack, whole)
     paid = np.add.reduceat(table.size * (prefix[table.end] - prefix[table.first]), table.needs_at)
     profit = table.saving * SCALE - paid
     total = slack + int(np.maximum(np.maximum.reduceat(profit, item_starts(table)), 0).sum())
-    return Relaxation(total // SCALE, profit, slack)
+    return Relaxation(total // SCALE, profit, slack, whole)
 
 
 def item_starts(table: Table) -> Ints:

@@ -153,3 +153,14 @@ def test_larger_problems_are_valid_and_no_worse_than_greedy(seed: int) -> None:
     assert saved(problem, choice.chosen) >= greedy_by_size(problem).saving
     assert choice.bound.lower_bound <= choice.bound.objective
     assert plan_banks(problem, step_limit=300) == choice
+
+
+def test_a_reserve_for_what_stays_is_traded_against_what_comes_and_goes() -> None:
+    # A resident item of 4 saves 10 a frame; each of three tensors of 6 saves 9 in its own time: 8 bytes hold
+    # either, not both. Two stages' tensors (18) beat the resident one with none of them (10).
+    items = (one(10, 4, 0, 3), one(9, 6, 0, 1), one(9, 6, 1, 2), one(2, 3, 2, 3))
+    problem = BankProblem(items, bank_count=1, bank_size=8)
+    choice = plan_banks(problem)
+    assert saved(problem, choice.chosen) == 20
+    assert [chosen.item for chosen in choice.chosen] == [1, 2, 3]
+    assert choice.bound.status == "optimal"
