@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -103,7 +104,12 @@ class Context:
         """Give a step's options."""
         if step.stage.scope == "pipeline":
             return self.config.options[step.stage.section]
-        return self.config.networks[step.networks[0]].options[step.stage.section]
+        options = self.config.networks[step.networks[0]].options
+        params = options[step.stage.section]
+        if step.stage_name == "split" and not params.toolchain:
+            # what the compiler refuses is split off before it is compiled
+            return dataclasses.replace(params, toolchain=options["compile"].toolchain)
+        return params
 
     def key(self, step: Step, inputs: Mapping[str, str]) -> StepKey:
         """Give all that decides a step's artifact, from the digests of the artifacts that it reads."""
@@ -159,7 +165,7 @@ class Context:
         description."""
         if step.stage.uses_source:
             return self._source_digests(step)
-        if step.stage_name == "compile":
+        if step.stage_name in ("split", "compile"):
             description = self.params(step).toolchain
             file = self.folder / description
             is_file = description.endswith((".yaml", ".yml")) and file.is_file()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.model import Equality, Model
-from deploykit.core.errors import FindingError, InputError, input_error
+from deploykit.core.errors import Fault, FindingError, InputError, input_error
 from deploykit.core.graph.bounds import upper_bounds
 from deploykit.core.graph.dims import bind, symbols
 from deploykit.core.graph.foreign import check_foreign, cut_foreign
@@ -17,10 +18,12 @@ from deploykit.core.graph.model import OnnxModel, load_model
 from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.opset import with_opset
 from deploykit.core.graph.refine import refine_shapes
+from deploykit.core.graph.rewrites import REWRITES, rewritten
 from deploykit.core.graph.runtime_types import complete_types
 from deploykit.core.graph.save import save_model
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.graph.simplify import simplified
+from deploykit.core.names import did_you_mean
 from deploykit.core.workspace import Workspace
 from deploykit.stages.export.params import ExportParams
 from deploykit.stages.export.state import check_state
@@ -31,6 +34,9 @@ from deploykit.tasks.protocol import Clip, Network
 
 OLD_OPSET, PLAIN_OPSET = 13, 17
 """Models below the first are written in the second, which quantization and all chips' tools know."""
+
+REWRITE_TOLERANCE = 1e-5
+"""The largest difference that writing operators in others may make, relative as `tolerance` is."""
 
 
 def export_network(
@@ -43,6 +49,7 @@ def export_network(
     folder: Path,
 ) -> Model:
     """See `export_model`."""
+    _check_rewrites(params)
     with workspace.scratch() as scratch:
         file, author = _open_source(source, params, folder, scratch, network)
         loaded = load_model(file)
@@ -151,7 +158,22 @@ def _improve(
     if params.simplify:
         changed = simplified(model, params.growth_cap)
         model, equality = _try(model, changed, "simplified form", recorded, equality, params, scratch, False)
+    if params.rewrite:
+        written, kept = rewritten(model, params.rewrite)
+        infer_shapes(written)
+        exact = replace(params, tolerance=min(params.tolerance, REWRITE_TOLERANCE))
+        model.notices += kept
+        written.notices += kept
+        model, equality = _try(model, written, "rewritten form", recorded, equality, exact, scratch, False)
     return model, equality
+
+
+def _check_rewrites(params: ExportParams) -> None:
+    unknown = [op for op in params.rewrite if op not in REWRITES]
+    if unknown:
+        raise InputError(
+            *(Fault("export.rewrite", f"no rule for {op!r}{did_you_mean(op, REWRITES)}") for op in unknown)
+        )
 
 
 def _try(

@@ -22,6 +22,8 @@ class ExportParams:
         equal, others stay. A lower one than the model's is refused with the first operator that stands in the
         way.
     freeze: weights that the file lists as inputs become fixed; otherwise they stay overridable.
+    rewrite: operators to write in others where that is equal within 1e-5, for compilers that lack them:
+        GridSample (with a constant grid: Gather), HardSwish, LayerNormalization.
     proof_frames: how many frames the proof runs, with state carried from one to the next. 0: no proof.
     tolerance: the largest accepted difference from the source, relative to the largest output (at least 1).
     seed: of the random inputs, where there are no clips.
@@ -35,6 +37,7 @@ class ExportParams:
     growth_cap: float = 0.1
     opset: int | None = None
     freeze: bool = True
+    rewrite: tuple[str, ...] = ()
     proof_frames: int = 6
     tolerance: float = 1e-3
     seed: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from deploykit.artifacts.model import Model, Partition
 from deploykit.core.profile import ChipProfile
@@ -47,4 +49,28 @@ def run(call: StageCall) -> Partition:
     """Run the step with what the runner hands over."""
     assert call.profile is not None  # the step's entry in STAGES asks for it
     model: Model = call.inputs["export"]
-    return split_model(model, call.clips, profile=call.profile, params=call.params, workspace=call.workspace)
+    profile = narrowed(call.profile, call.params.toolchain, call.folder)
+    return split_model(model, call.clips, profile=profile, params=call.params, workspace=call.workspace)
+
+
+def narrowed(profile: ChipProfile, toolchain: str, folder: Path) -> ChipProfile:
+    """Give the profile without what a toolchain refuses on the main engine; nothing named: the profile.
+
+    Raises:
+        InputError: an unknown toolchain, or a wrong description.
+    """
+    if not toolchain:
+        return profile
+    from deploykit.toolchains import load_toolchain
+
+    taken = {
+        item.op
+        for item in load_toolchain(toolchain, "split.toolchain", folder=folder).capabilities().operators
+    }
+    if not taken:
+        return profile
+    main, *others = profile.engines
+    operators = (
+        tuple(sorted(taken)) if "*" in main.operators else tuple(op for op in main.operators if op in taken)
+    )
+    return dataclasses.replace(profile, engines=(dataclasses.replace(main, operators=operators), *others))

@@ -17,6 +17,7 @@ class SplitParams:
     balance: this many segments of about equal predicted time, with the fewest bytes between them. 0: off.
     auto: operators that the chip's main engine lacks get segments on its fallback engine. Off: a segment that
         holds one runs there as a whole.
+    toolchain: operators that this toolchain refuses count as lacking too. Empty: that of `compile`, if any.
     min_nodes: `auto` gives a stretch of fewer nodes without a convolution or matrix product to its neighbours
         on the fallback engine, where that saves a segment.
     balance_slack: how much longer than necessary the longest segment may take to save bytes (0.05: a
@@ -29,6 +30,7 @@ class SplitParams:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     balance: int = 0
     auto: bool = True
+    toolchain: str = ""
     min_nodes: int = 3
     balance_slack: float = 0.05
     proof_frames: int = 6

@@ -67,9 +67,12 @@ CONSTANT = ("Constant", "ConstantOfShape", "Range", "Shape", "Size")
 WRONG = {"ThresholdedRelu": "its results are wrong (the threshold is taken for 0)"}
 
 REFUSED = {
-    "LayerNormalization": "the toolkit ends with a KeyError; write it as ReduceMean, Sub, Pow and Div",
+    "LayerNormalization": "the toolkit ends with a KeyError",
     "NonZero": "its result has no static shape",
 }
+
+REWRITTEN = ("LayerNormalization",)
+"""Refused operators that the export step can write in others."""
 
 LAST_OPSET = 19
 
@@ -120,7 +123,10 @@ def _operators(segment: Segment, where: str) -> Iterator[Fault]:
         if node.op in taken and node.domain in ("", "ai.onnx"):
             continue
         reason = REFUSED.get(node.op) or WRONG.get(node.op) or "rknn has no such operator"
-        yield Fault(f"{where}, node {node.name or node.id!r} ({node.op})", reason, "leave it to the CPU")
+        fix = "leave it to the CPU (`split.toolchain: rknn`)"
+        if node.op in REWRITTEN:
+            fix += f", or write it in others (`export.rewrite: [{node.op}]`)"
+        yield Fault(f"{where}, node {node.name or node.id!r} ({node.op})", reason, fix)
 
 
 def _schemes(segment: Segment, chip: str, schemes: Mapping[str, Scheme], where: str) -> Iterator[Fault]:
