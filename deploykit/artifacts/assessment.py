@@ -87,12 +87,26 @@ class OffEngine:
 
 
 @dataclass(frozen=True)
+class ToolchainCoverage:
+    """What a toolchain takes of a network's `nodes`: operators, with their count of nodes, that it leaves to
+    the chip's CPU, and those that it refuses. `source` says where its list comes from."""
+
+    toolchain: str
+    version: str
+    nodes: int
+    on_cpu: tuple[tuple[str, int], ...]
+    refused: tuple[tuple[str, int], ...]
+    source: str
+
+
+@dataclass(frozen=True)
 class Coverage:
     """What the main engine runs of a network, at its first figures' scheme.
 
     `handovers` are tensors that pass from one engine to another, `handover_s` the time that the memory takes
     to write and read them (part of the latency). `ideal_s` is the latency if the main engine ran every
-    operator. `special` names convolutions that toolchains often refuse, by sentence.
+    operator. `special` names convolutions that toolchains often refuse, by sentence. `toolchains` are those
+    that have the chip.
     """
 
     engine: str
@@ -106,6 +120,7 @@ class Coverage:
     handover_s: float
     ideal_s: float
     special: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    toolchains: tuple[ToolchainCoverage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from deploykit.artifacts.advice import Advice, Headroom
-from deploykit.artifacts.assessment import Assessment, ChipAssessment, NetworkAssessment, SchemeFigures
+from deploykit.artifacts.assessment import (
+    Assessment,
+    ChipAssessment,
+    NetworkAssessment,
+    SchemeFigures,
+    ToolchainCoverage,
+)
 from deploykit.core.codec import to_plain
 from deploykit.reports import units
 from deploykit.reports.text import WIDTH, plain_table
@@ -183,12 +189,30 @@ def _network_remarks(network: NetworkAssessment) -> Iterator[str]:
             f"{units.duration(coverage.handover_s)} of the memory's time; "
             f"if {coverage.engine} ran all: {units.duration(coverage.ideal_s)}"
         )
+    for toolchain in coverage.toolchains:
+        yield _toolchain_remark(toolchain)
     for sentence, nodes in coverage.special:
         yield f"check with the toolchain: {sentence}: {_some(nodes)}"
     yield from network.notices
     yield from _advice_remarks(network.advice)
     for headroom in network.headrooms:
         yield _headroom_remark(headroom)
+
+
+def _toolchain_remark(found: ToolchainCoverage) -> str:
+    refused = sum(count for _, count in found.refused)
+    parts = [
+        f"{found.toolchain} {found.version}".rstrip() + f" takes {found.nodes - refused}/{found.nodes} nodes"
+    ]
+    if found.on_cpu:
+        parts.append(f"on the chip's CPU {_counts(found.on_cpu)}")
+    if found.refused:
+        parts.append(f"refuses {_counts(found.refused)}")
+    return ", ".join(parts)
+
+
+def _counts(operators: tuple[tuple[str, int], ...]) -> str:
+    return _some(tuple(f"{count} {op}" for op, count in operators))
 
 
 def _advice_remarks(advice: tuple[Advice, ...]) -> Iterator[str]:

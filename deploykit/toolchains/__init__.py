@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from deploykit.toolchains.protocol import Toolchain
 
 TOOLCHAINS: dict[str, str] = {
+    "nncase": "deploykit.toolchains.nncase",
     "qnn": "deploykit.toolchains.qnn",
     "reference": "deploykit.toolchains.onnxruntime_host",
-    "nncase": "deploykit.toolchains.nncase",
     "rknn": "deploykit.toolchains.rknn",
-    "trtexec": "trtexec.yaml",
     "tpu-mlir": "deploykit.toolchains.tpu_mlir",
+    "trtexec": "trtexec.yaml",
     "vela": "deploykit.toolchains.vela",
 }
 """Every toolchain by the name that users write: its module, or the YAML beside this file about it."""

@@ -27,6 +27,7 @@ from deploykit.core.errors import input_error
 from deploykit.core.profile import ChipProfile, Quantity
 from deploykit.stages.analyze import AnalyzeParams, analyze_costs
 from deploykit.stages.assess.read import ReadNetwork
+from deploykit.stages.assess.toolchains import toolchain_coverage
 from deploykit.stages.memory import MemoryParams, plan_memory
 from deploykit.stages.precision import Choice, PrecisionParams, plan_precision
 from deploykit.stages.split.draft import draft_partition
@@ -203,6 +204,7 @@ def _coverage(network: ReadNetwork, made: Draft, profile: ChipProfile) -> Covera
         handover_s=2 * size / _bandwidth(made.costs),
         ideal_s=_ideal_s(network, made, profile),
         special=tuple(special_convolutions(network.graph)),
+        toolchains=tuple(toolchain_coverage(network.graph, profile.name)),
     )
 
 
