@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
 from deploykit.analysis.affine import Array
 from deploykit.analysis.rounding.paired import PairedInputs
@@ -98,25 +98,30 @@ def refine(
         walk = _walk(segment, model, own, (floats, integers), later)
         if walk is None:
             break
-        for layer in own:
-            if params.rounding != "nearest" and uses.count(layer.use) == 1 and gram_fits(layer):
+        for layer, corrects in walk.events:
+            if corrects and params.bias_correction:
+                found.corrections[layer.id] = walk.corrected(layer)
+            elif not corrects and params.rounding != "nearest" and uses.count(layer.use) == 1:
                 seen = walk.inputs(layer)
                 found.weights[layer.use] = rerounded(layer, seen, parameters, placement, params=params)
                 walk.put_weights(layer, found.weights[layer.use])
-            if params.bias_correction and layer.bias is not None:
-                found.corrections[layer.id] = walk.corrected(layer)
         walk.finish()
     return found
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """A segment of both networks; `nodes` and `ends`: each layer's node and output in the quantized one."""
+    """A segment of both networks; `nodes` and `ends`: each layer's node and output in the quantized one.
+
+    `events` are layers whose weights (False) and biases (True) have their turn, in the order of the nodes:
+    the MatMul of one may stand between the MatMul of another and its Add.
+    """
 
     floats: Pieces
     integers: Pieces
     nodes: Mapping[str, NodeProto]
     ends: Mapping[str, str]
+    events: Sequence[tuple[Layer, bool]]
 
     def inputs(self, layer: Layer) -> PairedInputs:
         """Run both up to a layer and sample what it reads, at the same places."""
@@ -181,7 +186,18 @@ def _walk(
         Pieces(target, values[1], stops=read | set(ends.values()), outputs=later),
         nodes,
         ends,
+        _events(target, layers, nodes, ends),
     )
+
+
+def _events(
+    proto: ModelProto, layers: Sequence[Layer], nodes: Mapping[str, NodeProto], ends: Mapping[str, str]
+) -> list[tuple[Layer, bool]]:
+    """Order what is done to the layers by the places of their nodes."""
+    place = {name: at for at, node in enumerate(proto.graph.node) for name in node.output}
+    found = [(place[nodes[layer.id].output[0]], False, layer) for layer in layers if gram_fits(layer)]
+    found += [(place[ends[layer.id]], True, layer) for layer in layers if layer.bias]
+    return [(layer, corrects) for _, corrects, layer in sorted(found, key=lambda event: event[:2])]
 
 
 def _source_at(layer: Layer) -> int:
