@@ -3,7 +3,7 @@
     DEPLOYKIT_GOLDEN=... python -m benchmarks.memory_instances [--networks FOLDER] [--peers [VELA_PYTHON]]
 
 Asks for minimalloc's instances (minimalloc/NAME.CAPACITY.csv) at their capacity; packs published lifetimes
-(lifetimes/*.csv), the networks of `whole_networks`, and the tables of a folder, as low as they go; times
+(lifetimes/*.csv), our networks, and the tables and ONNX files of a folder, as low as they go; times
 1,000 and 60,000 buffers. `--peers` sets TFLite-Micro's planner beside, and Vela's where a Python that has
 ethos-u-vela is named. The instances aren't part of this project. `DEPLOYKIT_NO_CORE=1` measures
 without the compiled core. The last line is JSON.
@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.memory_lifetimes import own_networks
+from benchmarks.memory_lifetimes import of_file, own_networks
 from benchmarks.memory_peers import tflite_micro, vela
 from deploykit.analysis.lifetime_file import read_lifetimes
 from deploykit.solve.memory.compiled import core
@@ -31,6 +31,8 @@ from deploykit.solve.memory.validate import packing_faults
 
 NODES = 1_000_000
 """For an instance with a capacity; without one the memory stage's default is taken."""
+
+MODELS = Path(__file__).resolve().parents[1] / "pipelines" / "models"
 
 
 def main() -> int:
@@ -63,8 +65,15 @@ def main() -> int:
 
 
 def _networks(golden: Path, folder: Path | None) -> list[tuple[str, PackingProblem]]:
+    """Give published lifetimes, our models', and those of a folder's tables and ONNX files."""
     files = sorted(golden.glob("lifetimes/*.csv")) + sorted(folder.glob("*.csv") if folder else [])
-    return [*((file.stem, read_lifetimes(file).problem) for file in files), *own_networks().items()]
+    found = [(file.stem, read_lifetimes(file).problem) for file in files] + list(own_networks().items())
+    for file in (*sorted(MODELS.glob("*.onnx")), *sorted(folder.glob("*.onnx") if folder else ())):
+        try:
+            found.append((file.stem, of_file(file)))
+        except ValueError as error:
+            print(f"{file}: {error}", file=sys.stderr)
+    return found
 
 
 def _scale(networks: list[tuple[str, PackingProblem]]) -> dict[str, PackingProblem]:

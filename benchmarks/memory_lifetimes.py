@@ -19,7 +19,7 @@ from deploykit.analysis.stored import Stored
 from deploykit.analysis.summary import summarise
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.core.dtypes import ELEMENT_TYPES
-from deploykit.core.graph.model import model_from_proto
+from deploykit.core.graph.model import load_model, model_from_proto
 from deploykit.core.graph.normalise import normalise
 from deploykit.core.graph.shapes import infer_shapes
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
@@ -55,6 +55,17 @@ def own_networks() -> dict[str, PackingProblem]:
         infer_shapes(model)
         found[name] = lifetimes(summarise(model))
     return found
+
+
+def of_file(path: Path) -> PackingProblem:
+    """Give the lifetimes of an ONNX file's network.
+
+    Raises:
+        ValueError: a tensor has no known size.
+    """
+    model = normalise(load_model(path))
+    infer_shapes(model)
+    return lifetimes(summarise(model))
 
 
 def main() -> int:

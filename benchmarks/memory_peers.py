@@ -15,6 +15,7 @@ CLIMBED = 400
 """Vela's hill climb is pure Python: above this many buffers it is left out."""
 
 ITERATIONS = 500
+PATIENCE_S = 20
 
 
 def tflite_micro(problem: PackingProblem) -> int:
@@ -25,7 +26,8 @@ def tflite_micro(problem: PackingProblem) -> int:
 
 
 def vela(problem: PackingProblem, python: Path) -> dict[str, int]:
-    """Give the peaks of Vela's allocators, run by a Python that has ethos-u-vela.
+    """Give the peaks of Vela's allocators, run by a Python that has ethos-u-vela; nothing if they take longer
+    than PATIENCE_S.
 
     Raises:
         ValueError: an allocator's answer is no valid packing.
@@ -39,9 +41,17 @@ def vela(problem: PackingProblem, python: Path) -> dict[str, int]:
         "iterations": ITERATIONS if len(problem.rectangles) <= CLIMBED else 0,
     }
     script = Path(__file__).with_name("vela_planner.py")
-    done = subprocess.run(
-        [str(python), str(script)], input=json.dumps(asked), capture_output=True, text=True, check=True
-    )
+    try:
+        done = subprocess.run(
+            [str(python), str(script)],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired:
+        return {}
     answer: dict[str, Sequence[int] | None] = json.loads(done.stdout)
     return {name: _peak(problem, offsets) for name, offsets in answer.items() if offsets is not None}
 

@@ -96,9 +96,10 @@ class _Search:
     def __init__(self, sections: Sections, room: int, dead: DeadStates) -> None:
         self.sections, self.room, self.dead = sections, room, dead
         self.size, self.first, self.last = sections.sizes, sections.first, sections.last
-        span = np.arange(sections.count)[:, None]
-        self.member = (self.first <= span) & (span <= self.last)
-        self.bytes = np.where(self.member, self.size, 0)
+        span = np.arange(sections.count)
+        member = (self.first[:, None] <= span) & (span <= self.last[:, None])
+        small = room + int(self.size.sum()) < 1 << 30  # half as many bytes to go through
+        self.bytes = np.where(member, self.size[:, None], 0).astype(np.int32 if small else np.int64)
         self.meets = (self.first[:, None] <= self.last) & (self.first <= self.last[:, None])
         self.salt = np.arange(len(self.size), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
@@ -167,10 +168,11 @@ class _Search:
 
     def _overfull(self, items: Ints, effective: Ints) -> bool:
         by_offset = np.argsort(-effective, kind="stable")
-        chosen = items[by_offset]
         part = slice(int(self.first[items].min()), int(self.last[items].max()) + 1)
-        above = np.cumsum(self.bytes[part, chosen], axis=1)  # each with all that start no lower
-        return bool((self.member[part, chosen] * (above + effective[by_offset])).max() > self.room)
+        size = self.bytes[:, part].take(items[by_offset], axis=0)
+        above = np.cumsum(size, axis=0, dtype=size.dtype)  # each with all that start no lower
+        above += effective[by_offset].astype(size.dtype)[:, None]
+        return bool(above.max(where=size > 0, initial=0) > self.room)
 
     def _place(self, node: _Node, item: int, depth: int) -> _Node | None:
         """Give the node after placing an item; None where nothing is left."""
