@@ -93,3 +93,27 @@ def test_operands_of_one_operator_get_different_banks_where_the_chip_wants_it(be
 
 def test_without_a_size_nothing_is_said_of_banks(bench: Any) -> None:
     assert banks_of(bench, CHAIN, None) is None
+
+
+TILED = f"""{HEADER}
+net (float[1,1,16,4] x) => (float[1,1,16,4] y)
+<float[1,1,1,1] v = {{2.0}}, float[1,1,3,1] w = {{1.0, 1.0, 1.0}}> {{
+    a = Conv(x, v)
+    b = Conv<pads=[1,0,1,0]>(a, w)
+    y = Softmax(b)
+}}"""
+
+
+def test_a_tensor_larger_than_a_bank_is_passed_on_in_tiles_with_a_halo(bench: Any) -> None:
+    plan = banks_of(bench, TILED, 160)
+    # a takes 256 bytes: 16 rows of 16. The second Conv's windows of 3 rows at stride 1 share 2 rows. Three
+    # tiles of 6 + 2 rows take 128 bytes (two of 8 + 2 take 160, which fit). So 2 tiles: the first Conv reads
+    # 2 rows of x again (32 bytes), and both read their weights again (4 + 12).
+    tiled = item(plan, "a")
+    assert tiled.tiles is not None
+    assert (tiled.tiles.axis, tiled.tiles.count, tiled.tiles.halo_rows) == ("rows", 2, 2)
+    assert tiled.tiles.again_bytes == 32 + 16
+    assert tiled.saved_bytes == 2 * 256 - 48
+    assert tiled.stays[0].size_bytes == 160
+    # both Convs run over steps 0 and 1
+    assert (tiled.stays[0].first_step, tiled.stays[0].end_step) == (0, 2)

@@ -9,7 +9,7 @@ from itertools import accumulate, combinations
 from deploykit.analysis.banks.accesses import NetworkTraffic, Touch
 from deploykit.analysis.banks.layouts import laid_out_bytes
 from deploykit.analysis.banks.legs import Gain, Way, residency
-from deploykit.analysis.banks.tiles import TiledPair, tiled_pair, together
+from deploykit.analysis.banks.tiles import TiledChain, tiled_chain, together
 from deploykit.analysis.stored import Stored
 from deploykit.analysis.views import ALIASES
 from deploykit.artifacts.banks import BankKind
@@ -72,12 +72,12 @@ def candidates(
         for buffer in arena.buffers
         if not held.intersection(buffer.tensors)
     ]
-    pairs = _pairs(partition, blocks, traffic, bank_bytes)
-    traffic = together(traffic, list(pairs.values()))
+    chains = _chains(partition, blocks, traffic, bank_bytes)
+    traffic = together(traffic, list(chains.values()))
     by_tensor: dict[str, list[Touch]] = {}
     for touch in traffic.touches:
         by_tensor.setdefault(touch.tensor, []).append(touch)
-    found = [_candidate(partition, block, by_tensor, pairs.get(block.tensors)) for block in blocks]
+    found = [_candidate(partition, block, by_tensor, chains.get(block.tensors)) for block in blocks]
     found += _states(state, traffic, by_tensor)
     weights = {touch.tensor for touch in traffic.touches if touch.weight}
     found += (_weight(name, by_tensor[name], traffic.steps) for name in sorted(weights))
@@ -143,26 +143,24 @@ def _block_bytes(buffer: Buffer, stored: Mapping[str, Stored], profile: ChipProf
     return max(*laid_out, 1, buffer.size_bytes if buffer.inner_offsets_bytes else 1)
 
 
-def _pairs(
+def _chains(
     partition: Partition, blocks: Sequence[_Block], traffic: NetworkTraffic, bank_bytes: int
-) -> dict[tuple[str, ...], TiledPair]:
-    """Find layers for tiles, by the block between them; a layer stands in one pair at most."""
-    found: dict[tuple[str, ...], TiledPair] = {}
+) -> dict[tuple[str, ...], TiledChain]:
+    """Find layers that can share tiles, by the block that they share; a layer stands in one chain at most."""
+    found: dict[tuple[str, ...], TiledChain] = {}
     taken: set[tuple[int, int]] = set()
-    touched = {touch.tensor for touch in traffic.touches}
     for block in sorted(blocks, key=lambda block: -block.size_bytes):
-        moved = [value for value, names in block.values.items() if touched.intersection(names)]
-        if block.size_bytes <= bank_bytes or len(moved) > 1:
+        if block.size_bytes <= bank_bytes:
             continue
-        pair = tiled_pair(partition, block.tensors, block.size_bytes, traffic, bank_bytes=bank_bytes)
-        if pair is not None and not taken.intersection((pair.writer, pair.reader)):
-            found[block.tensors] = pair
-            taken.update((pair.writer, pair.reader))
+        chain = tiled_chain(partition, block.tensors, block.size_bytes, traffic, bank_bytes=bank_bytes)
+        if chain is not None and not taken.intersection(chain.layers):
+            found[block.tensors] = chain
+            taken.update(chain.layers)
     return found
 
 
 def _candidate(
-    partition: Partition, block: _Block, by_tensor: Mapping[str, Sequence[Touch]], pair: TiledPair | None
+    partition: Partition, block: _Block, by_tensor: Mapping[str, Sequence[Touch]], chain: TiledChain | None
 ) -> Candidate:
     outside = {*partition.inputs, *partition.outputs}
     gains: list[Gain] = []
@@ -179,7 +177,7 @@ def _candidate(
         sum(touch.size_bytes for touch in every),
         min((touch.first for touch in every), default=block.first),
         max((touch.end for touch in every), default=block.end),
-        residency(gains, block.size_bytes) if pair is None else pair.ways,
+        residency(gains, block.size_bytes) if chain is None else chain.ways,
         (block.first, block.end),
     )
 

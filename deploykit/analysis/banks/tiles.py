@@ -1,8 +1,9 @@
-"""A tensor that no bank holds, passed on tile by tile from the layer that writes it to the one that reads it.
+"""A block that no bank holds, passed on tile by tile from the layer that writes it to the one that reads it.
 
-Both layers run once a tile, in turn. Tiles along the batch share nothing. Tiles of rows overlap by the
-reader's halo: the writer computes those rows again, so it reads its own input's rows for them again. Both
-layers read their weights again for each tile after the first.
+All layers of the chain run once a tile, in turn; those in between work on the block in place, value by value.
+Tiles along the batch share nothing. Tiles of rows overlap by the reader's halo: those rows are computed
+again, so the writer reads its own input's rows for them again. Every layer reads its weights again for each
+tile after the first.
 """
 
 from __future__ import annotations
@@ -38,11 +39,10 @@ class _Window:
 
 
 @dataclass(frozen=True)
-class TiledPair:
-    """Two layers, by the steps over which each runs, that could pass a tensor on tile by tile."""
+class TiledChain:
+    """Layers that run one right after the other, by their steps, and how they could share one tile."""
 
-    writer: tuple[int, int]
-    reader: tuple[int, int]
+    layers: tuple[tuple[int, int], ...]
     ways: tuple[Way, ...]
 
 
@@ -55,39 +55,48 @@ class _Layer:
     window: _Window
 
 
-def tiled_pair(
+def tiled_chain(
     partition: Partition, tensors: Sequence[str], size: int, traffic: NetworkTraffic, *, bank_bytes: int
-) -> TiledPair | None:
-    """Give the ways to pass a block of one value on in tiles that fit a bank; None where tiles can't be.
+) -> TiledChain | None:
+    """Give the ways to pass a block on in tiles that fit a bank; None where tiles can't be.
 
-    The tensor has one writer and one reader, which run one right after the other; both are convolutions or
-    poolings with what is fused behind them, or pointwise, of feature maps (batch, channels, rows, columns).
+    Each of its values has one writer and one reader, the next layer. The first and the last layer are
+    convolutions or poolings with what is fused behind them, or pointwise, those between are pointwise; all
+    work on feature maps (batch, channels, rows, columns).
     """
     touches = [touch for touch in traffic.touches if touch.tensor in tensors]
-    writes, reads = ([touch for touch in touches if touch.write is kind] for kind in (True, False))
-    outside = {*partition.inputs, *partition.outputs}.intersection(tensors)
-    if len(writes) != 1 or len(reads) != 1 or outside or not all(touch.on_main for touch in touches):
+    if {*partition.inputs, *partition.outputs}.intersection(tensors) or not _is_handed_on(touches):
         return None
-    if reads[0].first != writes[0].end:
+    graph = next((s.graph for s in partition.segments if touches[0].tensor in s.graph.producer), None)
+    shape = _rank4(graph.tensor.get(touches[0].tensor)) if graph else None
+    if graph is None or shape is None or set(graph.outputs).intersection(tensors):
         return None
-    graph = next((s.graph for s in partition.segments if writes[0].tensor in s.graph.producer), None)
-    shape = _rank4(graph.tensor.get(writes[0].tensor)) if graph else None
-    if graph is None or shape is None or writes[0].tensor in graph.outputs:
+    spans = dict.fromkeys((touch.first, touch.end) for touch in touches)
+    layers = [_layer(traffic, graph, span) for span in spans]
+    known = [layer for layer in layers if layer is not None]
+    if len(known) < len(layers) or any(layer.window != _Window(1, 1) for layer in known[1:-1]):
         return None
-    writer, reader = _layer(traffic, graph, writes[0]), _layer(traffic, graph, reads[0])
-    if writer is None or reader is None:
-        return None
-    moved = tuple((touch.node, touch.size_bytes) for touch in (writes[0], reads[0]))
-    made = (
-        _way(writer, reader, graph, shape, size, moved, axis=axis, bank_bytes=bank_bytes) for axis in (0, 2)
-    )
+    moved = tuple((touch.node, touch.size_bytes) for touch in touches)
+    made = (_way(known, graph, shape, size, moved, axis=axis, bank_bytes=bank_bytes) for axis in (0, 2))
     ways = tuple(way for way in made if way is not None)
-    return TiledPair(writer.span, reader.span, ways) if ways else None
+    return TiledChain(tuple(spans), ways) if ways else None
 
 
-def together(traffic: NetworkTraffic, pairs: Sequence[TiledPair]) -> NetworkTraffic:
-    """Let both layers of each pair run over the steps of both: they take turns."""
-    span = {old: (pair.writer[0], pair.reader[1]) for pair in pairs for old in (pair.writer, pair.reader)}
+def _is_handed_on(touches: Sequence[Touch]) -> bool:
+    """Say whether a block's touches are: written, then read by the very next layer, which may write the next
+    value, and so on."""
+    if len(touches) < 2 or len(touches) % 2 or not all(touch.on_main for touch in touches):
+        return False
+    for write, read in zip(touches[::2], touches[1::2], strict=True):
+        if not write.write or read.write or write.tensor != read.tensor or read.first != write.end:
+            return False
+    between = zip(touches[1::2], touches[2::2], strict=False)
+    return all((read.first, read.end) == (write.first, write.end) for read, write in between)
+
+
+def together(traffic: NetworkTraffic, chains: Sequence[TiledChain]) -> NetworkTraffic:
+    """Let the layers of each chain run over the steps of all of them: they take turns."""
+    span = {layer: (chain.layers[0][0], chain.layers[-1][1]) for chain in chains for layer in chain.layers}
     touches = tuple(
         replace(touch, first=found[0], end=found[1])
         if (found := span.get((touch.first, touch.end)))
@@ -98,8 +107,7 @@ def together(traffic: NetworkTraffic, pairs: Sequence[TiledPair]) -> NetworkTraf
 
 
 def _way(
-    writer: _Layer,
-    reader: _Layer,
+    layers: Sequence[_Layer],
     graph: GraphInfo,
     shape: tuple[int, ...],
     size: int,
@@ -109,26 +117,24 @@ def _way(
     bank_bytes: int,
 ) -> Way | None:
     length = shape[axis]
-    halo = reader.window.halo if axis == 2 else 0
+    halo = layers[-1].window.halo if axis == 2 else 0
     count = _fewest(size, length, halo, bank_bytes)
     if count is None:
         return None
-    again = _again(writer, reader, graph, halo, count, by_rows=axis == 2)
-    saving = sum(size for _, size in moved) - again
+    again = _again(layers, graph, halo, count, by_rows=axis == 2)
+    saving = sum(part for _, part in moved) - again
     if saving <= 0:
         return None
     rows = min(-(-length // count) + halo, length)
-    need = Need(-(-size * rows // length), writer.span[0], reader.span[1])
+    need = Need(-(-size * rows // length), layers[0].span[0], layers[-1].span[1])
     way_moved = (*moved, (moved[0][0], -again))
     return Way(Option(saving, (need,)), way_moved, Tiling(axis, count, halo, again))
 
 
-def _layer(traffic: NetworkTraffic, graph: GraphInfo, touch: Touch) -> _Layer | None:
-    span = (touch.first, touch.end)
-    touches = tuple(other for other in traffic.touches if (other.first, other.end) == span)
-    names = {other.node for other in touches}
-    nodes = [node for node in graph.nodes if node.id in names]
-    windows = [_window(node, graph) for node in nodes]
+def _layer(traffic: NetworkTraffic, graph: GraphInfo, span: tuple[int, int]) -> _Layer | None:
+    touches = tuple(touch for touch in traffic.touches if (touch.first, touch.end) == span)
+    names = {touch.node for touch in touches}
+    windows = [_window(node, graph) for node in graph.nodes if node.id in names]
     wide = [window for window in windows if window != _Window(1, 1)]
     if any(window is None for window in windows) or len(wide) > 1:
         return None
@@ -164,10 +170,11 @@ def _fewest(size: int, length: int, halo: int, bank_bytes: int) -> int | None:
     return None
 
 
-def _again(writer: _Layer, reader: _Layer, graph: GraphInfo, halo: int, count: int, *, by_rows: bool) -> int:
-    """Give the bytes that tiles after the first read again: both layers' weights, and the writer's rows."""
-    weights = sum(touch.size_bytes for layer in (writer, reader) for touch in layer.touches if touch.weight)
+def _again(layers: Sequence[_Layer], graph: GraphInfo, halo: int, count: int, *, by_rows: bool) -> int:
+    """Give the bytes that tiles after the first read again: all layers' weights, and the writer's rows."""
+    weights = sum(touch.size_bytes for layer in layers for touch in layer.touches if touch.weight)
     rows = 0
+    writer = layers[0]
     for touch in writer.touches if by_rows else ():
         shape = _rank4(graph.tensor.get(touch.tensor))
         if shape and not touch.write and not touch.weight:
