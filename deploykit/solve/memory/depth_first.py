@@ -19,7 +19,7 @@ first, a weaker form of the second, and the components.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,9 @@ class _Search:
         span = np.arange(sections.count)
         member = (self.first[:, None] <= span) & (span <= self.last[:, None])
         small = room + int(self.size.sum()) < 1 << 30  # half as many bytes to go through
-        self.bytes = np.where(member, self.size[:, None], 0).astype(np.int32 if small else np.int64)
+        self.bytes: NDArray[Any] = np.where(member, self.size[:, None], 0).astype(
+            np.int32 if small else np.int64
+        )
         self.meets = (self.first[:, None] <= self.last) & (self.first <= self.last[:, None])
         self.salt = np.arange(len(self.size), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
