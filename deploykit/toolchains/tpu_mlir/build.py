@@ -13,6 +13,7 @@ from deploykit.toolchains.install import CLEAN
 from deploykit.toolchains.protocol import Environment, Job
 from deploykit.toolchains.tpu_mlir.hints import advice
 from deploykit.toolchains.tpu_mlir.mlir_text import Operation, read_operations
+from deploykit.toolchains.tpu_mlir.operators import SYMMETRIC
 from deploykit.toolchains.tpu_mlir.options import Options
 from deploykit.toolchains.tpu_mlir.report import join_texts
 from deploykit.toolchains.tpu_mlir.tables import Tables, write_tables
@@ -96,7 +97,7 @@ def deploy(job: Job, environment: Environment, options: Options, mode: str) -> s
         arguments += ["--calibration_table", RANGES]
     if options.modes in ("plan", "search"):
         arguments += ["--quantize_table", MODES]
-    if options.asymmetric == "true":
+    if options.asymmetric == "true" or (options.asymmetric == "auto" and job.chip not in SYMMETRIC):
         arguments.append("--asymmetric")
     (job.folder / PROFILE).unlink(missing_ok=True)
     _tool(job, environment, "model_deploy", arguments, made=BMODEL)

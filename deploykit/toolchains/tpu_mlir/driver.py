@@ -100,11 +100,16 @@ def _lowered(path: Path, tensors: str) -> tuple[list[str], Callable[[Frame], Fra
     os.chdir(path.parent)  # the MLIR names its weight file without a folder
     pymlir = importlib.import_module("pymlir")
     pymlir.set_mem_mode("value_mem")  # keep every tensor
-    module = pymlir.module()
-    module.load(path.name)
-    outputs = list(module.output_names)
+
+    def loaded() -> Any:
+        module = pymlir.module()
+        module.load(path.name)
+        return module
+
+    outputs = list(loaded().output_names)
 
     def run(frame: Frame) -> Frame:
+        module = loaded()  # anew for each frame: with zero points, a second run of one module crashes
         for name in module.input_names:
             module.set_tensor(name, frame[name].astype(numpy.float32), frame[name].shape)
         module.invoke(True)  # integers come out as real numbers

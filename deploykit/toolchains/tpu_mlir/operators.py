@@ -32,6 +32,9 @@ ABSENT = {
         "its cvimodels have another runtime, which is not driven here",
     ),
 }
+SYMMETRIC = ("bm1684",)
+"""INT8 has no zero points there."""
+
 NO_CMODEL = ("bm1690", "bm1690e")
 """The runtime for their cmodel does not load in the package of 1.30.2; the interpreter knows them."""
 

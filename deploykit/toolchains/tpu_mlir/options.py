@@ -11,7 +11,7 @@ from deploykit.core.names import did_you_mean
 ALLOWED: dict[str, tuple[str, ...]] = {
     "ranges": ("plan", "tool"),
     "modes": ("plan", "search", "F32", "F16", "BF16", "INT8", "W8F16", "W8BF16", "W4F16", "W4BF16"),
-    "asymmetric": ("false", "true"),
+    "asymmetric": ("auto", "true", "false"),
     "check": ("none", "outputs", "layers"),
     "simulator": ("interpreter", "cmodel"),
     "method": ("kl", "mse", "max", "percentile9999"),
@@ -21,14 +21,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Options:
     """`ranges`: from our quantized network, or tpu-mlir's own calibration. `modes`: our plan's for each
-    layer, those that `search_qtable` finds (at most `float_layers` in float), or one for all. `expected_cos`
-    and `method` are for search and calibration, `group_size` for weight-only modes. `check` compares the
-    bmodel with the lowered network: nothing, its outputs, or every operation. `simulator`: the lowered
-    network's interpreter, or the chip's cmodel, which takes a minute where the interpreter takes a second."""
+    layer, those that `search_qtable` finds (at most `float_layers` in float), or one for all. `asymmetric`:
+    activations have zero points, as ours have; auto: where the chip knows them. `expected_cos` and `method`
+    are for search and calibration, `group_size` for weight-only modes. `check` compares the bmodel with the
+    lowered network: nothing, its outputs, or every operation. `simulator`: the lowered network's interpreter,
+    or the chip's cmodel, which takes a minute where the interpreter takes a second."""
 
     ranges: str = "plan"
     modes: str = "plan"
-    asymmetric: str = "false"
+    asymmetric: str = "auto"
     expected_cos: str = "0.9999"
     float_layers: str = "5"
     method: str = "kl"
