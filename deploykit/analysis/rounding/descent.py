@@ -14,6 +14,9 @@ Array: TypeAlias = NDArray[Any]
 SWEEPS = 3
 """How often each column is seen; later sweeps change next to nothing."""
 
+BATCH = 64
+"""Columns whose changes reach the others together."""
+
 
 def descended_codes(
     codes: Array, weights: Array, scales: Array, hessian: Array, grid: Grid, *, damping: float
@@ -33,18 +36,15 @@ def descended_codes(
     found = codes.astype(numpy.float64)
     slope = (found * spread - weights) @ product
     for _ in range(SWEEPS):
-        moved = 0
-        for at in range(found.shape[2]):
-            scale = spread[:, :, at]
-            wish = found[:, :, at] - slope[:, :, at] / (diagonal[:, at, None] * scale)
-            new = numpy.clip(numpy.rint(wish), lowest, highest)
-            step = new - found[:, :, at]
-            changed = numpy.abs(step) > 0
-            if not changed.any():
-                continue
-            moved += int(changed.sum())
-            slope += (step * scale)[:, :, None] * product[:, None, at, :]
-            found[:, :, at] = new
-        if not moved:
-            break
+        for start in range(0, found.shape[2], BATCH):
+            inside = slice(start, start + BATCH)
+            near, moved = slope[:, :, inside].copy(), numpy.zeros_like(found[:, :, inside])
+            for at in range(moved.shape[2]):
+                scale = spread[:, :, start + at]
+                wish = found[:, :, start + at] - near[:, :, at] / (diagonal[:, start + at, None] * scale)
+                new = numpy.clip(numpy.rint(wish), lowest, highest)
+                moved[:, :, at] = (new - found[:, :, start + at]) * scale
+                near += moved[:, :, at, None] * product[:, None, start + at, inside]
+                found[:, :, start + at] = new
+            slope += moved @ product[:, inside]
     return found.astype(numpy.int8)
