@@ -16,8 +16,10 @@ import deploykit
 from deploykit.cli.options import store_of, workspace_option
 from deploykit.core.errors import DeploykitError
 from deploykit.core.profile import load_profile, profile_names
+from deploykit.solve.memory.compiled import core
 
 EXTRAS = {
+    "ortools": "`deploykit pack --cp-sat`: pip install 'deploykit[cp-sat]'",
     "torch": "export from PyTorch (`export.torch`), training: pip install 'deploykit[torch]'",
     "rapidocr_onnxruntime": "pipelines/ocr.yaml: pip install 'deploykit[ocr]'",
 }
@@ -56,6 +58,8 @@ def _packages() -> Iterator[tuple[bool, str]]:
             yield True, f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             yield False, f"{name} is missing: pip install '{requirement}'"
+    found_core = "compiled" if core() else "not compiled, the same plans take longer (it needs a C compiler)"
+    yield True, f"memory search: {found_core}"
     for module, use in EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
         yield True, f"{module}: {'found' if found else 'not installed'} ({use})"
