@@ -23,6 +23,8 @@ NORMALISATIONS = frozenset({"LayerNormalization", "RMSNormalization"})
 
 LEARNED = frozenset({"Conv", "ConvTranspose"})
 
+LAYERS = LEARNED | {"Gemm", "MatMul"}
+
 
 @dataclass(frozen=True)
 class FloatMarks:
@@ -124,15 +126,41 @@ def no_integer_kernel(flow: NetworkFlow) -> FloatMarks:
     )
 
 
+def between_floats(flow: NetworkFlow) -> FloatMarks:
+    """Stands behind nodes in float with no layer near it: rounding would save nothing."""
+    floats = {node for rule in OPERATOR_RULES for node in rule(flow).nodes}
+    region: dict[str, list[NodeInfo]] = {}
+    for node in (node for node in flow.nodes if node.id not in floats):
+        above = [flow.producer.get(name) for name in flow.float_inputs(node)]
+        joined = [region[each.id] for each in above if each is not None and each.id in region]
+        merged = [
+            node,
+            *(item for members in {id(each): each for each in joined}.values() for item in members),
+        ]
+        region.update(dict.fromkeys((item.id for item in merged), merged))
+    found: set[str] = set()
+    for members in {id(each): each for each in region.values()}.values():
+        makers = {flow.producer[name].id for node in members for name in _made_inputs(flow, node)}
+        if makers & floats and not any(node.op in LAYERS for node in members):
+            found.update(node.id for node in members)
+    return FloatMarks(frozenset(found), {})
+
+
+def _made_inputs(flow: NetworkFlow, node: NodeInfo) -> list[str]:
+    return [name for name in flow.float_inputs(node) if name in flow.producer]
+
+
 def _nodes(nodes: Iterable[NodeInfo]) -> FloatMarks:
     return FloatMarks(frozenset(node.id for node in nodes), {})
 
 
-FLOAT_RULES: tuple[Callable[[NetworkFlow], FloatMarks], ...] = (
+OPERATOR_RULES: tuple[Callable[[NetworkFlow], FloatMarks], ...] = (
     integers,
     coordinates,
     exponents,
     normalised_sums,
     no_integer_kernel,
 )
+
+FLOAT_RULES = (*OPERATOR_RULES, between_floats)
 """In the order in which a node's reason is looked for."""

@@ -121,4 +121,5 @@ def _fits(graph: GraphInfo, node: NodeInfo, tensor: str, engine: EngineProfile) 
     sizes = [known_size(graph.tensor.get(name)) for name in (tensor, node.outputs[0])]
     others = [graph.tensor.get(name) for name in node.inputs if name and name != tensor]
     scaling = node.op in SCALINGS and all(other is not None and other.is_weight for other in others)
-    return (node.op in engine.fuses or scaling) and sizes[0] is not None and sizes[0] == sizes[1]
+    fuses = node.op in engine.fuses or (node.op == "Erf" and "Gelu" in engine.fuses)
+    return (fuses or scaling) and sizes[0] is not None and sizes[0] == sizes[1]

@@ -41,6 +41,7 @@ INTEGER_OPERATORS: dict[str, IntegerOperator] = {
     "DepthToSpace": _MOVES,
     "Div": _ELEMENTWISE,  # by a constant only, as `float_rules` sees to
     "Elu": _LOOKUP,
+    "Erf": _LOOKUP,  # in a Gelu that is spelt out
     "Expand": _MOVES,
     "Flatten": _MOVES,
     "Gather": _MOVES,

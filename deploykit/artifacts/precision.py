@@ -153,6 +153,7 @@ HELPER_SUFFIXES = (
     "::rounded",
     "::rounded16",
     EQUALISED,
+    "::smoothed",
 )
 """How the names of the tensors end that quantizing adds. Every tensor `t` of the float network keeps its
 name:
@@ -166,6 +167,7 @@ name:
     t::float16    the same as `t` for float16 nodes, which write their results as float16 `t` themselves, but
                   for outputs of the graph
     t::float32    the same as a float16 `t` for float32 nodes
+    t::smoothed   `t` times a factor for each channel, as the layers read it whose weights take them back
 
     t::equalised  `t` with a factor for each channel, where `t` itself is gone; see `Partition.equalised`
 """

@@ -243,3 +243,21 @@ def test_a_layer_behind_a_float_sum_and_scores_of_a_softmax_are_written_unrounde
     unrounded = {name for name, dtype in stored.items() if not dtype.startswith("int")}
     assert unrounded == {"x", "mask", "product", "scores", "masked", "sum", "moved", "s", "y"}
     assert stored["weights"] == "int8"  # a product reads it, so it is rounded once
+
+
+def test_a_sum_between_a_normalisation_and_a_mean_stays_float(bench: Bench) -> None:
+    """A sentence's vector is the mean over its words; the same product behind a layer is int8."""
+    weights = {name: numpy.ones(8, numpy.float32) for name in ("g", "b")}
+    text = """g (float[4,8] x, float[4,1] mask) => (float[8] y, float[4,8] z)
+    <int64[1] zero = {0}>
+    { n = LayerNormalization (x, g, b)
+      column = Identity (mask)
+      masked = Mul (n, column)
+      y = ReduceSum <keepdims = 0> (masked, zero)
+      p = MatMul (n, w)
+      z = Mul (p, mask) }"""
+    net = bench.whole(bench.model(text, w=numpy.eye(8, dtype=numpy.float32), **weights))
+    plan = plan_precision(net, bench.costs(net), profile=bench.profile(), params=PrecisionParams())
+    schemes = plan.scheme_of()
+    assert (schemes["column"], schemes["masked"], schemes["y"]) == ("float16", "float16", "float16")
+    assert (schemes["p"], schemes["z"]) == ("w8a8", "w8a8")

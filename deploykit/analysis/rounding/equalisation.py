@@ -72,7 +72,9 @@ class Reader:
         return found
 
 
-def channel_factors(seen: ChannelSpread, readers: Sequence[Reader], limit: float) -> Array | None:
+def channel_factors(
+    seen: ChannelSpread, readers: Sequence[Reader], limit: float, *, least_gain: float = LEAST_GAIN
+) -> Array | None:
     """Give what each channel grows by; its readers' weights shrink by the same. None where it gains little.
 
     `limit` is an upper bound that the tensor was cut at: no channel grows beyond it, and none shrinks.
@@ -83,7 +85,7 @@ def channel_factors(seen: ChannelSpread, readers: Sequence[Reader], limit: float
     if not seen.size.any():
         return None
     ones = numpy.ones(len(seen.size))
-    best, least = None, LEAST_GAIN * sum(reader.error(seen, ones) for reader in readers)
+    best, least = None, least_gain * sum(reader.error(seen, ones) for reader in readers)
     for factors in _candidates(seen, readers):
         bounded = _bounded(factors, seen, limit)
         error = sum(reader.error(seen, bounded) for reader in readers)

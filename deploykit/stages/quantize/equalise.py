@@ -59,20 +59,20 @@ def equalise(
     sites = find_sites(partition, prepared, layers)
     if not sites:
         return Equalised(partition, tuple(prepared), (), {}, ())
-    spreads = _spreads(partition, sites, clips, workspace)
+    seen = spreads(partition, sites, clips, workspace)
     values: dict[str, Array] = {}
     changed: list[tuple[Site, Array]] = []
     for site in reversed(sites):
         factors = None
-        if site.source in spreads:
-            readers = [_reader(layer, site, values) for layer in site.readers]
-            factors = channel_factors(spreads[site.source], readers, site.limit)
+        if site.source in seen:
+            readers = [layer_reader(layer, site, values) for layer in site.readers]
+            factors = channel_factors(seen[site.source], readers, site.limit)
         if factors is not None:
-            _apply(site, factors, values)
+            apply_factors(site, factors, values)
             changed.append((site, factors))
-    after = tuple(_with_weights(segment, values) for segment in prepared)
+    after = tuple(with_weights(segment, values) for segment in prepared)
     segments = tuple(
-        segment if old is new else dataclasses.replace(segment, files=_saved(new, workspace))
+        segment if old is new else dataclasses.replace(segment, files=saved(new, workspace))
         for segment, old, new in zip(partition.segments, prepared, after, strict=True)
     )
     numbered = {str(number): pair for number, pair in enumerate(reversed(changed))}
@@ -92,7 +92,7 @@ def _notice(site: Site, factors: Array) -> str:
     )
 
 
-def _reader(layer: Layer, site: Site, values: Mapping[str, Array]) -> Reader:
+def layer_reader(layer: Layer, site: Site, values: Mapping[str, Array]) -> Reader:
     use, form = layer.use, layer.use.form
     weights = values.get(use.name)
     weights = layer.segment.array(use.name) if weights is None else weights
@@ -104,7 +104,7 @@ def _reader(layer: Layer, site: Site, values: Mapping[str, Array]) -> Reader:
     return Reader(form.matrix(weights.astype(numpy.float64)), channel_of, grid, layer.operands.bits)
 
 
-def _apply(site: Site, factors: Array, values: dict[str, Array]) -> None:
+def apply_factors(site: Site, factors: Array, values: dict[str, Array]) -> None:
     """Multiply what makes the channels, divide what weighs them."""
 
     def value(name: str) -> Array:
@@ -117,13 +117,13 @@ def _apply(site: Site, factors: Array, values: dict[str, Array]) -> None:
         values[name] = array * factors.reshape(shape)
     for layer in site.readers:
         form = layer.use.form
-        columns = _reader(layer, site, values).channel_of
+        columns = layer_reader(layer, site, values).channel_of
         values[layer.use.name] = form.unfold(
             form.matrix(value(layer.use.name)) / factors[columns][:, None, :]
         )
 
 
-def _with_weights(segment: PreparedSegment, values: Mapping[str, Array]) -> PreparedSegment:
+def with_weights(segment: PreparedSegment, values: Mapping[str, Array]) -> PreparedSegment:
     own = {name: values[name] for name in segment.weights if name in values}
     if not own:
         return segment
@@ -134,13 +134,13 @@ def _with_weights(segment: PreparedSegment, values: Mapping[str, Array]) -> Prep
     return dataclasses.replace(segment, model=model)
 
 
-def _saved(segment: PreparedSegment, workspace: Workspace) -> tuple[Blob, ...]:
+def saved(segment: PreparedSegment, workspace: Workspace) -> tuple[Blob, ...]:
     with workspace.scratch() as folder:
         files = save_model(segment.model, folder, segment.segment.name)
         return tuple(workspace.keep(file) for file in files)
 
 
-def _spreads(
+def spreads(
     partition: Partition, sites: Sequence[Site], clips: Iterable[Clip], workspace: Workspace
 ) -> dict[str, ChannelSpread]:
     """Run the float network over the clips and see how large each channel gets."""

@@ -28,6 +28,7 @@ from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement, place
 from deploykit.stages.quantize.prepare import PreparedSegment, prepare
 from deploykit.stages.quantize.refine import hold_frames, refine
+from deploykit.stages.quantize.smooth import Smoothed, smooth
 from deploykit.stages.quantize.statistics import input_statistics
 from deploykit.stages.quantize.weights import RoundedWeight, round_weights
 from deploykit.tasks.protocol import Clip
@@ -59,7 +60,15 @@ def quantize_network(
     if params.equalisation and params.per_channel:
         equalised = equalise(partition, prepared, schemes, granularities, clips, workspace=workspace)
     partition, prepared = equalised.partition, list(equalised.prepared)
-    placement = place(partition, plan, schemes, prepared, fused=plan.fused if params.fusion else ())
+    fused = plan.fused if params.fusion else ()
+    smoothed = Smoothed(partition, tuple(prepared), plan, frozenset(), ())
+    if params.smoothing and params.per_channel:
+        smoothed = smooth(
+            partition, prepared, plan, schemes, granularities, clips, fused=fused, workspace=workspace
+        )
+    partition, prepared, plan = smoothed.partition, list(smoothed.prepared), smoothed.plan
+    schemes |= plan.scheme_of()
+    placement = place(partition, plan, schemes, prepared, fused=fused, kept_float=smoothed.unrounded)
     wanted = [name for name in placement.widths if name not in placement.fixed_ranges]
     whole = peak_tensors(NetworkFlow(partition))
     calibration = calibrate(
@@ -115,6 +124,7 @@ def quantize_network(
             *_notices(partition, placement, calibration),
             *(notice for each in folded for notice in each.notices),
             *equalised.notices,
+            *smoothed.notices,
             *halved,
         ),
     )

@@ -19,8 +19,10 @@ class QuantizeParams:
     `rounding`: each weight to the "nearest" code, by "gptq" with the layer's own inputs, or by "descent",
     which goes on from there. `refit`: before that, weights are fitted to what earlier layers have become.
     `bias_correction`: whether biases make up for the mean error. `fusion`: nothing is rounded between a layer
-    and the function that the chip computes on its way out. `equalisation`: channels of very different size
-    get factors, which the layers around them take, where that makes the predicted error much smaller.
+    and the function that the chip computes on its way out. `smoothing`: products read channels of very
+    different size times a factor each, which their weights take back. `equalisation`: channels of very
+    different size get factors, which the layers around them take. Both only where the predicted error gets
+    much smaller.
     """
 
     calibration: Literal["minmax", "percentile", "mse", "entropy", "moving_average"] = "percentile"
@@ -32,4 +34,5 @@ class QuantizeParams:
     refit: bool = True
     bias_correction: bool = True
     fusion: bool = True
+    smoothing: bool = True
     equalisation: bool = True

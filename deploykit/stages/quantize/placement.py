@@ -50,13 +50,15 @@ def place(
     prepared: Sequence[PreparedSegment],
     *,
     fused: Collection[str],
+    kept_float: Collection[str] = (),
 ) -> Placement:
     """Decide where values are rounded, from the prepared nodes' schemes and the plan's storage types.
 
-    `fused` are tensors between a layer and what the chip computes on its way out.
+    `fused` are tensors between a layer and what the chip computes on its way out, `kept_float` are not
+    rounded whatever the plan says.
     """
     inside = inside_pointwise(NetworkFlow(partition), plan.scheme_of(), fused)
-    unrounded = {*_fused(partition, prepared, schemes), *inside}
+    unrounded = {*_fused(partition, prepared, schemes), *inside, *kept_float}
     integers = {f"int{bits}": bits for bits in (8, 16)}
     stored = {
         tensor.tensor: integers[tensor.dtype]
