@@ -196,6 +196,7 @@ def _count(features: Counter[str], case: Case, plan: MemoryPlan) -> None:
     has = {
         "several segments": len(case.partition.segments) > 1,
         "blocks of several tensors": any(len(buffer.tensors) > 1 for buffer in buffers),
+        "another order": bool(plan.orders),
         "views at an offset": any(any(buffer.inner_offsets_bytes) for buffer in buffers),
         "free transposes": bool(plan.turned),
         "state": bool(case.partition.state),

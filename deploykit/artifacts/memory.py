@@ -77,8 +77,11 @@ class MemoryPlan:
 
     `orders` gives the segments that run in another order than that of their file, with their nodes' ids in
     this order; steps are counted in it. `kept` are the tensors that stay to the end of the frame beside the
-    outputs. `overwrites` are results that the user wants written over an input. `turned` are tensors whose
-    bytes lie in the order of the one that they were transposed from.
+    outputs. `order_bounds` says for
+    each segment whose nodes can run in several orders how good the order is: bytes alive at one time, over
+    all orders, where results lie in place but nothing is a part of another. `overwrites` are results that
+    the user wants written over an input. `turned` are tensors whose bytes lie in the order of the one that
+    they were transposed from.
 
     `placement` is for toolchains that place whole blocks; `banks` chooses tensor by tensor, also for parts
     of a tensor's life. None: the chip's own memory isn't known, or nobody asked.
@@ -97,4 +100,5 @@ class MemoryPlan:
     kept: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
     overwrites: tuple[str, ...] = ()
+    order_bounds: tuple[tuple[str, SolveBound], ...] = ()
     banks: BankPlan | None = None

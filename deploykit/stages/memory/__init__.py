@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from deploykit.analysis.placement import place_blocks
+from deploykit.analysis.planned import reordered
 from deploykit.analysis.weight_bytes import weight_bytes
 from deploykit.artifacts.memory import MemoryPlan
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.core.profile import ChipProfile
 from deploykit.stages.call import StageCall
-from deploykit.stages.memory.arenas import segment_arena, shared_arena
+from deploykit.stages.memory.arenas import shared_arena
 from deploykit.stages.memory.banks import plan_chip_memory
 from deploykit.stages.memory.checks import check_options, check_sizes
 from deploykit.stages.memory.claims import check_claims
 from deploykit.stages.memory.notices import plan_notices
+from deploykit.stages.memory.order import ordered_arenas
 from deploykit.stages.memory.params import MemoryParams
 from deploykit.stages.memory.prepare import prepare
 from deploykit.stages.memory.state import persistent_bytes, state_buffers
@@ -47,10 +49,15 @@ def plan_memory(
     partition, stored, pinned = prepared.partition, prepared.stored, prepared.pinned
     check_sizes(partition, stored, prepared.unsized, params)
     check_claims(partition, stored, params)
-    made = [
-        segment_arena(segment, stored, pinned, alignment, params, _free_views(segment, profile))
-        for segment in partition.segments
-    ]
+    made, orders, order_bounds = ordered_arenas(
+        partition,
+        stored,
+        pinned,
+        alignment,
+        params,
+        {segment.name: _free_views(segment, profile) for segment in partition.segments},
+    )
+    partition = reordered(partition, dict(orders))
     outside = [root for item in made for root in item.outside]
     shared = shared_arena(partition, outside, stored, pinned, alignment, params)
     arenas = (*(item.arena for item in made), shared)
@@ -76,6 +83,8 @@ def plan_memory(
         placement=placement,
         notices=(*notices, *plan_notices(partition, stored, prepared.unsized, alignment)),
         unsized=prepared.unsized,
+        orders=orders,
+        order_bounds=order_bounds,
         kept=prepared.kept,
         overwrites=tuple(params.overwrite),
         turned=tuple(name for item in made for name in item.turned),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class MemoryParams:
     output stay readable. `overwrite`: a result and the input that it is written over, for operators that do
     so on this chip. `upper_bounds`: the largest shape of a tensor whose size depends on data.
     `parallel_nodes`: nodes that don't wait for each other may run at once, as on several cores or streams.
-    `arena_bytes`: how large an arena may get; 0 means any size.
+    `order`: "lowest" runs the nodes of a segment in another order than the file's where that makes its arena
+    smaller, "given" never does. `arena_bytes`: how large an arena may get; 0 means any size.
     `banks`: choose what lies in the chip's own memory, tensor by tensor, where the profile gives its size.
     `bank_steps`: how often placing something there is tried, so that the same inputs give the same plan.
     """
@@ -39,5 +41,6 @@ class MemoryParams:
     upper_bounds: dict[str, tuple[int, ...]] = field(default_factory=dict)
     parallel_nodes: bool = False
     arena_bytes: int = 0
+    order: Literal["lowest", "given"] = "lowest"
     banks: bool = True
     bank_steps: int = 4000
