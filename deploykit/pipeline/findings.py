@@ -14,6 +14,9 @@ def findings(results: RunResults) -> tuple[str, ...]:
 
 def _findings(results: RunResults) -> Iterator[str]:
     for network in results.networks:
+        simulation = network.simulation
+        if simulation is not None and any(s.failed and s.after == "simulator" for s in simulation.steps):
+            yield f"{network.network}: the simulator differs: {simulation.broke}"
         yield from _replay_findings(network)
         comparison = network.comparison
         if comparison is None:

@@ -140,6 +140,8 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
         yield "" if replay.holds else "red", _replay_words(replay)
     if network.dumps is not None:
         yield from _dump_remarks(network.dumps)
+    for line in network.simulation:
+        yield "", line
 
 
 def _replay_words(replay: ReplayRow) -> str:

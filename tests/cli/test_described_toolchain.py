@@ -48,6 +48,9 @@ def test_the_guides_example_compiles_simulates_and_is_compared(acme: Any) -> Non
     assert check["broke"] == "no step alone misses a limit"
     assert {item["tensor"] for item in check["outputs"]} == {"next_memory", "heat"}
     assert check["steps"][1]["median_error"] < 1e-6  # it runs the quantized network
+    assert "acme.yaml 7.1.2: 1 binary for ax1" in answer.out
+    assert "layers to the CPU: Sigmoid" in answer.out
+    assert "simulation: no step alone misses a limit" in answer.out
 
 
 def test_a_changed_description_compiles_again(acme: Any) -> None:

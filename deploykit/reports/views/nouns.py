@@ -350,6 +350,8 @@ class NetworkView:
     spec_s: float | None = None
     """The time by the data sheet's roofline, where `time_s` comes from measured networks."""
     interval_reasons: tuple[str, ...] = ()
+    simulation: tuple[str, ...] = ()
+    """What the vendor's compiler and simulator said."""
     advice: tuple[Advice, ...] = ()
     headrooms: tuple[Headroom, ...] = ()
     sensitivity: SensitivityView | None = None

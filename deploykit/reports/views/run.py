@@ -14,6 +14,7 @@ from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunV
 from deploykit.reports.views.numbers import finite
 from deploykit.reports.views.precision import sensitivity_view, tradeoff_view
 from deploykit.reports.views.schedule import rate_verdict, schedule_view
+from deploykit.reports.views.simulation import simulation_lines
 from deploykit.reports.views.tasks import task_view
 
 
@@ -69,6 +70,7 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         high_s=time_s * interval.high_factor if time_s and interval else None,
         spec_s=costs.spec_time_s(result),
         interval_reasons=interval.reasons if interval else (),
+        simulation=simulation_lines(result),
         advice=result.advice,
         headrooms=result.headrooms,
         sensitivity=sensitivity_view(result.sensitivity),
@@ -106,6 +108,7 @@ def _notices(results: RunResults) -> Iterator[Notice]:
             ("sensitivity", result.sensitivity),
             ("precision", result.plan),
             ("quantize", result.quantized),
+            ("compile", result.binaries),
             ("memory", result.memory),
             ("memory_replay", result.replay),
         ):
