@@ -5,6 +5,7 @@ Plotly reads a little HTML in its texts, so every name from a model is escaped b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from deploykit.reports.views.nouns import (
     NetworkView,
     NodeRow,
     PlanPoint,
+    Rectangle,
     RoofLine,
     RunView,
     ScheduleView,
@@ -50,6 +52,11 @@ def network_charts(network: NetworkView) -> Columns:
         "roofline": roofline_chart(network, segments) if network.nodes else None,
         "hot": hot_chart(network, segments) if network.nodes else None,
         "memory": [arena_chart(arena) for arena in network.memory.arenas] if network.memory else [],
+        "vendor_memory": [
+            memory_chart(boxes, total=max(box.offset_bytes + box.size_bytes for box in boxes))
+            for segment in (network.cross_check.segments if network.cross_check else ())
+            for _, boxes in segment.rectangles
+        ],
         "depth": depth_chart(network.dumps, segments) if network.dumps else None,
         "frames": frames_chart(network.dumps) if network.dumps else [],
         "sensitivity": sensitivity_chart(network.sensitivity) if network.sensitivity else None,
@@ -107,7 +114,11 @@ def hot_chart(network: NetworkView, segments: list[str]) -> Columns:
 
 def arena_chart(arena: ArenaView) -> Columns:
     """Give an arena's buffers as rectangles in steps x bytes."""
-    boxes = arena.rectangles
+    return memory_chart(arena.rectangles, total=arena.size_bytes, bound=arena.lower_bound_bytes)
+
+
+def memory_chart(boxes: Sequence[Rectangle], *, total: int, bound: int | None = None) -> Columns:
+    """Give buffers as rectangles; without a bound, both lines lie at the total."""
     return {
         "first": [box.first_step for box in boxes],
         "steps": [box.end_step - box.first_step for box in boxes],
@@ -119,8 +130,8 @@ def arena_chart(arena: ArenaView) -> Columns:
             for box in boxes
         ],
         "last": max((box.end_step for box in boxes), default=1),
-        "total": arena.size_bytes,
-        "bound": arena.lower_bound_bytes,
+        "total": total,
+        "bound": total if bound is None else bound,
     }
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from deploykit.core.codec import encode
 from deploykit.reports import units
 from deploykit.reports.views.nouns import (
+    CrossCheckView,
     DumpsView,
     MetricRow,
     NetworkView,
@@ -117,6 +118,16 @@ def _remarks(view: RunView) -> Iterator[Text]:
             yield Text(f"{units.printable(network.network)}: {units.printable(words)}", style)
 
 
+def _cross_check_words(check: CrossCheckView) -> str:
+    there = units.duration(check.theirs_s) if check.theirs_s is not None else "no time"
+    said = f"{check.toolchain} for {check.chip}: {there} there, {units.duration(check.ours_s)} predicted here"
+    if check.correlation is None:
+        return said
+    far = sum(bool(row.reason) for segment in check.segments for row in segment.layers)
+    order = f"rank correlation over {check.compared} layers {check.correlation:.2f}"
+    return f"{said}; {order}, {far} layers differ by more than 2 times: see the report"
+
+
 def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
     rate = network.rate
     if rate is not None:
@@ -136,6 +147,8 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
             "",
             f"{len(network.fallbacks) - FALLBACK_LINES} more operators off the main engine: see the report",
         )
+    if network.cross_check is not None:
+        yield "", _cross_check_words(network.cross_check)
     for replay in network.memory.replays if network.memory else ():
         yield "" if replay.holds else "red", _replay_words(replay)
     if network.dumps is not None:

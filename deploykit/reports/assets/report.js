@@ -204,6 +204,7 @@
       draw(id("roofline"), network.roofline, roofline, network.segments);
       draw(id("hot"), network.hot, hot, network.segments);
       network.memory.forEach((data, place) => draw(id("arena-" + place), data, arena));
+      network.vendor_memory.forEach((data, place) => draw(id("vendor-" + place), data, arena));
       draw(id("sensitivity"), network.sensitivity, sensitivity);
       draw(id("tradeoff"), network.tradeoff, tradeoff);
       draw(id("depth"), network.depth, depth, network.segments);

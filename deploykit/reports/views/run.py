@@ -8,6 +8,7 @@ from deploykit.artifacts.model import Equality
 from deploykit.artifacts.results import NetworkResults, RunResults
 from deploykit.reports.views import costs, segments
 from deploykit.reports.views.chip import chip_numbers
+from deploykit.reports.views.cross_check import cross_check_view
 from deploykit.reports.views.dumps import dumps_view
 from deploykit.reports.views.memory import memory_view
 from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunView
@@ -75,6 +76,7 @@ def _network_view(result: NetworkResults, results: RunResults) -> NetworkView:
         headrooms=result.headrooms,
         sensitivity=sensitivity_view(result.sensitivity),
         tradeoff=tradeoff_view(result.plan.tradeoff if result.plan else None),
+        cross_check=cross_check_view(result),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploykit.artifacts.graph import TensorInfo
 from deploykit.core.errors import Fault, InputError
+from deploykit.toolchains.vela.chains import derive_chain_codes, fold_hard_swish
 from deploykit.toolchains.vela.lowering import Lowering, arranged
 from deploykit.toolchains.vela.operators import EMITTERS
 from deploykit.toolchains.vela.operators.pointwise import derive_codes
@@ -42,7 +43,9 @@ def convert_network(
                 for op, names in where.items()
             )
         )
+    fold_hard_swish(network)
     low = Lowering(network, known, longest_stride=longest_stride)
+    derive_chain_codes(low)
     for node in network.nodes:
         derive_codes(low, node)
     _inputs(low)

@@ -14,6 +14,11 @@ from deploykit.toolchains.protocol import Capabilities, OperatorSupport
 from deploykit.toolchains.vela.chips import CHIPS, chip_fault
 
 SCHEMES: tuple[Scheme, ...] = ("w8a8", "w8a16")
+PER_LAYER: tuple[Scheme, ...] = (*SCHEMES, "float32")
+"""Layers in float stay in the compiled network, as operators of the CPU."""
+
+INTEGER_ONLY = frozenset({"HardSigmoid"})
+"""Operators that TensorFlow Lite has in no other form than ours."""
 
 Rule: TypeAlias = Callable[[NodeInfo, GraphInfo], bool]
 """Whether a node keeps to a limit; the docstring is the limit as the user reads it."""
@@ -224,9 +229,9 @@ def capabilities() -> Capabilities:
         OperatorSupport(op, tuple((rule.__doc__ or "").splitlines()[0] for rule in rules))
         for op, rules in RULES.items()
     )
-    chips = dict.fromkeys(CHIPS, SCHEMES)
+    chips, layers = dict.fromkeys(CHIPS, SCHEMES), dict.fromkeys(CHIPS, PER_LAYER)
     source = "written as TensorFlow Lite and compiled one by one with ethos-u-vela 5.2.0"
-    return Capabilities(chips, chips, operators, source)
+    return Capabilities(chips, layers, operators, source)
 
 
 def check_segment(segment: Segment, *, chip: str, schemes: Mapping[str, Scheme]) -> tuple[Fault, ...]:
@@ -261,12 +266,9 @@ def _nodes(segment: Segment, schemes: Mapping[str, Scheme]) -> Iterator[Fault]:
             yield Fault(where, f"vela has no {node.op}", "leave it to the CPU (`split`)")
             continue
         scheme = schemes.get(node.id, "float32")
-        if scheme not in SCHEMES:
-            fix = (
-                f"the NPU computes in {' and '.join(SCHEMES)} only: plan one of these, or leave it to the CPU"
-            )
+        if scheme not in PER_LAYER or (scheme == "float32" and node.op in INTEGER_ONLY):
+            fix = f"plan one of {', '.join(SCHEMES)}, or leave it to the CPU (`split`)"
             yield Fault(where, f"{node.op} is planned in {scheme}", fix)
-        if not _static(node, segment.graph):
             continue
         for rule in RULES[node.op]:
             if not rule(node, segment.graph):

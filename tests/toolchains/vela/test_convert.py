@@ -150,6 +150,42 @@ def test_parts_of_another_scale_are_rounded_once_more_and_channels_are_last() ->
     assert {made.tensors[name].scales for name in (*joined.inputs, *joined.outputs)} == {(0.25,)}
 
 
+CHAIN = """
+net (float[1,2] x) => (float[1,2] y)
+<float sx = {0.0625}, int8 zx = {0}, float sy = {0.03125}, int8 zy = {-100}, float three = {3}, float six = {6}, float zero = {0}>
+{
+  xc = QuantizeLinear(x, sx, zx)
+  xr = DequantizeLinear(xc, sx, zx)
+  BODY
+  yc = QuantizeLinear(f, sy, zy)
+  y = DequantizeLinear(yc, sy, zy)
+}
+"""
+
+
+def chain(body: str) -> Program:
+    shape = (1, 2)
+    return program(CHAIN.replace("BODY", body), **dict.fromkeys(("x", "a", "b", "c", "f", "y"), shape))
+
+
+def test_a_silu_of_two_operators_stays_in_integers() -> None:
+    made = chain("a = Sigmoid(xr)  f = Mul(xr, a)")
+    assert [operator.code for operator in made.operators] == ["LOGISTIC", "MUL"]
+
+
+def test_a_hard_swish_of_four_operators_is_one() -> None:
+    made = chain("a = Add(xr, three)  b = Clip(a, zero, six)  c = Mul(xr, b)  f = Div(c, six)")
+    assert [operator.code for operator in made.operators] == ["HARD_SWISH"]
+
+
+def test_codes_between_span_what_the_codes_before_can_give() -> None:
+    made = chain("a = Neg(xr)  f = Add(a, three)")  # x is -8 to 7.9375
+    between = made.tensors[only(made, "NEG").outputs[0]]
+    low, high = ((code - between.zero_points[0]) * between.scales[0] for code in (-128, 127))
+    assert low == pytest.approx(-7.9375, abs=0.05)
+    assert high == pytest.approx(8, abs=0.05)
+
+
 FLOAT = """
 net (float[1,2] x) => (float[1,2] y)
 {
