@@ -108,7 +108,7 @@ def compile(job: Job, environment: Environment) -> Compiled:
     options = read_options(job.options)
     operations = build.transform(job, environment)
     tables = build.write_plan(job, operations, options)
-    if options.ranges == "tool" or options.modes == "search":
+    if options.ranges == "own" or options.modes == "search":
         build.calibrate(job, environment, options)
     mode = {"plan": tables.mode, "search": "INT8"}.get(options.modes, options.modes)
     text = build.deploy(job, environment, options, mode)

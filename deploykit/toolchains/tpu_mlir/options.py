@@ -9,7 +9,7 @@ from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
 
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "ranges": ("plan", "tool"),
+    "ranges": ("plan", "own"),
     "modes": ("plan", "search", "F32", "F16", "BF16", "INT8", "W8F16", "W8BF16", "W4F16", "W4BF16"),
     "asymmetric": ("auto", "true", "false"),
     "check": ("none", "outputs", "layers"),
