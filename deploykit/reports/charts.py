@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from deploykit.reports import units
 from deploykit.reports.views.nouns import (
     ArenaView,
+    BanksView,
     Bar,
     DumpsView,
     NetworkView,
@@ -57,6 +58,7 @@ def network_charts(network: NetworkView) -> Columns:
             for segment in (network.cross_check.segments if network.cross_check else ())
             for _, boxes in segment.rectangles
         ],
+        "banks": banks_chart(network.memory.banks) if network.memory and network.memory.banks else None,
         "depth": depth_chart(network.dumps, segments) if network.dumps else None,
         "frames": frames_chart(network.dumps) if network.dumps else [],
         "sensitivity": sensitivity_chart(network.sensitivity) if network.sensitivity else None,
@@ -132,6 +134,28 @@ def memory_chart(boxes: Sequence[Rectangle], *, total: int, bound: int | None = 
         "last": max((box.end_step for box in boxes), default=1),
         "total": total,
         "bound": total if bound is None else bound,
+    }
+
+
+def banks_chart(banks: BanksView) -> Columns:
+    """Give what lies on chip as rectangles in steps x bytes, bank above bank, by kind."""
+    boxes = banks.boxes
+    return {
+        "kind": [box.kind for box in boxes],
+        "first": [box.rectangle.first_step for box in boxes],
+        "steps": [box.rectangle.end_step - box.rectangle.first_step for box in boxes],
+        "offset": [box.bank * banks.bank_bytes + box.rectangle.offset_bytes for box in boxes],
+        "size": [box.rectangle.size_bytes for box in boxes],
+        "text": [
+            f"<b>{label(box.rectangle.label)}</b><br>{box.kind}, {units.size(box.rectangle.size_bytes)} at "
+            f"{units.size(box.rectangle.offset_bytes)} of bank {box.bank}"
+            f"<br>steps {box.rectangle.first_step} to {box.rectangle.end_step - 1}"
+            + (f"<br>{box.note}" if box.note else "")
+            for box in boxes
+        ],
+        "last": banks.steps,
+        "banks": banks.bank_count,
+        "bank_bytes": banks.bank_bytes,
     }
 
 

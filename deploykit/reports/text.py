@@ -12,6 +12,7 @@ from rich.text import Text
 from deploykit.core.codec import encode
 from deploykit.reports import units
 from deploykit.reports.views.nouns import (
+    BanksView,
     CrossCheckView,
     DumpsView,
     MetricRow,
@@ -149,12 +150,22 @@ def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
         )
     if network.cross_check is not None:
         yield "", _cross_check_words(network.cross_check)
+    if network.memory is not None and network.memory.banks is not None:
+        yield "", _banks_words(network.memory.banks)
     for replay in network.memory.replays if network.memory else ():
         yield "" if replay.holds else "red", _replay_words(replay)
     if network.dumps is not None:
         yield from _dump_remarks(network.dumps)
     for line in network.simulation:
         yield "", line
+
+
+def _banks_words(banks: BanksView) -> str:
+    """Say what on-chip memory saves."""
+    without = f"{units.size(banks.all_dram_bytes)} without on-chip memory"
+    least = f"at least {units.size(banks.lower_bound_bytes)} by any plan"
+    where = f"{banks.bank_count} bank{'s' if banks.bank_count > 1 else ''} of {units.size(banks.bank_bytes)}"
+    return f"{units.size(banks.traffic_bytes)} off chip a frame with {where}; {without}, {least}"
 
 
 def _replay_words(replay: ReplayRow) -> str:

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from deploykit.artifacts.banks import BankItem, BankPlan, BankStay, BankTiles, Prefetch, WhatIf
 from deploykit.artifacts.costs import CostReport, NodeCost, Roof, SchemeCost
 from deploykit.artifacts.dumps import Comparison, HeatMap, TensorDifference
 from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult, Shape
@@ -264,7 +265,56 @@ def _memory(network: str, segments: list[str]) -> MemoryPlan:
         )
     placement = tuple((arena.owner, "sram" if arena.size_bytes < 1_048_576 else "dram") for arena in arenas)
     state = (StateBuffers("bev_memory", "prev_bev", 131_072, (0, 131_072)),)
-    return MemoryPlan(network, "rapid3", tuple(arenas), state, 262_144, 412_000, placement)  # type: ignore[arg-type]  # values of one kind by name
+    return MemoryPlan(
+        network,
+        "rapid3",
+        tuple(arenas),
+        state,
+        262_144,
+        412_000,
+        placement,  # type: ignore[arg-type]  # values of one kind by name
+        banks=_banks(),
+    )
+
+
+def _banks() -> BankPlan:
+    """Two banks over 20 steps: a weight that stays, a tensor that leaves and comes back, tiles."""
+    stays = (
+        BankStay(0, 0, 65_536, 0, 6),
+        BankStay(1, 131_072, 65_536, 12, 15, refilled=True),
+    )
+    items = (
+        BankItem("weight", ("w<b>",), (BankStay(0, 458_752, 65_536, 0, 20),), 65_536, 65_536),
+        BankItem("activation", ("/backbone/2_output_0", "/backbone/2_alias"), stays, 131_072, 262_144),
+        BankItem(
+            "activation",
+            ("/neck/7_output_0",),
+            (BankStay(1, 0, 131_072, 6, 8),),
+            900_000,
+            1_200_000,
+            BankTiles("rows", 8, 2, 300_000),
+        ),
+    )
+    return BankPlan(
+        bank_count=2,
+        bank_bytes=524_288,
+        alignment_bytes=64,
+        steps=20,
+        segment_steps=(("backbone", 0), ("head", 14)),
+        items=items,
+        bound=SolveBound("feasible", 4_000_000, 3_900_000, "swept through time", 1000),
+        all_dram_bytes=8_000_000,
+        greedy_bytes=5_000_000,
+        resident_weight_bytes=65_536,
+        streamed_weight_bytes=346_464,
+        dram_bytes=1_500_000,
+        dram=(),
+        what_if=(WhatIf(1, 5_200_000, 5_000_000), WhatIf(3, 3_100_000, 3_100_000)),
+        prefetches=(Prefetch("v", BankStay(1, 262_144, 32_768, 9, 11, refilled=True), 1e-5),),
+        all_dram_s=4e-3,
+        planned_s=3e-3,
+        notices=("rapid3.yaml: on_chip.bank_count is blank: on-chip memory counts as one bank",),
+    )
 
 
 def _schedule(results: dict[str, list[tuple[str, str, int]]]) -> Schedule:

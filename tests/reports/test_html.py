@@ -147,7 +147,7 @@ def test_a_browser_draws_every_chart_without_an_error(text: str, tmp_path: Path)
     )
     command = ["chromium", *switches.split(), f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    # 2 networks x (roofline, time, sensitivity, trade-off, depth, frames, 6 pictures), their 5 + 2 arenas,
+    # 2 networks x (roofline, time, banks, sensitivity, trade-off, depth, frames, 6 pictures), their 5 + 2 arenas,
     # and the schedule twice
-    assert 'data-drawn="33"' in done.stdout
+    assert 'data-drawn="35"' in done.stdout
     assert "CONSOLE" not in done.stderr

@@ -286,3 +286,27 @@ def test_a_sketch_becomes_polygons(view: RunView) -> None:
     (outline,) = before.outlines
     assert (outline.points, outline.x, outline.y) == ("1,2 3,2 3,4", 1.0, 2.0)
     assert (before.stroke, after.outlines) == (0.32, ())
+
+
+def test_the_banks_show_what_leaves_and_comes_back_and_what_is_fullest(view: RunView) -> None:
+    memory = view.networks[0].memory
+    assert memory is not None
+    assert memory.banks is not None
+    banks = memory.banks
+    assert [(box.kind, box.bank) for box in banks.boxes] == [
+        ("weight", 0),
+        ("activation", 0),
+        ("activation", 1),
+        ("activation", 1),
+        ("prefetch", 1),
+    ]
+    assert [box.note for box in banks.boxes[1:4]] == [
+        "",
+        "comes back from DRAM",
+        "one of 8 tiles by rows, 2 rows of halo",
+    ]
+    assert (banks.spilled, banks.tiled, banks.prefetched) == (1, 1, 1)
+    peak = memory.peaks[0]
+    assert peak.live_bytes == sum(
+        box.size_bytes for box in memory.arenas[0].rectangles if box.first_step <= peak.step < box.end_step
+    )

@@ -66,6 +66,30 @@
         margin: { l: 50, r: 8, t: 8, b: 40 } }), config);
   }
 
+  function banks(element, data) {
+    const kinds = ["activation", "state", "weight", "prefetch"].filter((kind) => data.kind.includes(kind));
+    const traces = kinds.map((kind, index) => {
+      const keep = (at) => data.kind[at] === kind;
+      return {
+        type: "bar", name: kind, x: pick(data.first, keep), width: pick(data.steps, keep), offset: 0,
+        base: pick(data.offset, keep), y: pick(data.size, keep), text: pick(data.text, keep), textposition: "none",
+        hovertemplate: "%{text}<extra></extra>",
+        marker: { color: series(index), opacity: 0.75, line: { color: colour("page"), width: 1 } },
+      };
+    });
+    const lanes = [...Array(data.banks + 1).keys()];
+    return Plotly.react(element, traces, layout(
+      axis("step", { range: [0, data.last] }),
+      axis(data.banks > 1 ? "bank" : "bytes", data.banks > 1
+        ? { range: [0, data.banks * data.bank_bytes], tickmode: "array", showgrid: false,
+            tickvals: lanes.slice(0, -1).map((lane) => (lane + 0.5) * data.bank_bytes), ticktext: lanes.slice(0, -1) }
+        : { range: [0, data.bank_bytes], tickformat: "~s" }),
+      { barmode: "overlay", margin: { l: 50, r: 8, t: 8, b: 40 }, showlegend: true,
+        legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+        shapes: lanes.map((lane) => ({ type: "line", x0: 0, x1: data.last, y0: lane * data.bank_bytes,
+          y1: lane * data.bank_bytes, line: { color: colour("ink"), width: 1 } })) }), config);
+  }
+
   function depth(element, data, segments) {
     const traces = [{
       type: "scatter", mode: "lines", x: data.x, y: data.line, connectgaps: true, hoverinfo: "skip", showlegend: false,
@@ -205,6 +229,7 @@
       draw(id("hot"), network.hot, hot, network.segments);
       network.memory.forEach((data, place) => draw(id("arena-" + place), data, arena));
       network.vendor_memory.forEach((data, place) => draw(id("vendor-" + place), data, arena));
+      draw(id("banks"), network.banks, banks);
       draw(id("sensitivity"), network.sensitivity, sensitivity);
       draw(id("tradeoff"), network.tradeoff, tradeoff);
       draw(id("depth"), network.depth, depth, network.segments);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan
 from deploykit.artifacts.memory_replay import MemoryReplay, ReplayRun
 from deploykit.core.profile import ChipProfile
+from deploykit.reports.views.banks import banks_view, peak_view
 from deploykit.reports.views.nouns import ArenaView, MemoryView, Rectangle, ReplayRow, StateRow
 from deploykit.reports.views.numbers import share
 
@@ -26,6 +27,10 @@ def memory_view(
         on_chip_bytes=None if on_chip is None else int(on_chip),
         unsized=plan.unsized,
         replays=tuple(_replay(run) for run in replay.runs) if replay else (),
+        peaks=tuple(
+            peak_view(arena.owner, [_rectangle(it) for it in arena.buffers]) for arena in plan.arenas
+        ),
+        banks=banks_view(plan.banks) if plan.banks else None,
     )
 
 

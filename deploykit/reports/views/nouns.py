@@ -187,6 +187,62 @@ class ReplayRow:
 
 
 @dataclass(frozen=True)
+class PeakView:
+    """The step at which the most bytes are alive, and the largest blocks alive then."""
+
+    place: str
+    step: int
+    live_bytes: int
+    largest: tuple[Rectangle, ...]
+
+
+@dataclass(frozen=True)
+class BankBox:
+    """What lies in a bank over some steps; `note` says what is special about it, or ""."""
+
+    kind: str
+    bank: int
+    rectangle: Rectangle
+    note: str
+
+
+@dataclass(frozen=True)
+class WhatIfRow:
+    """The traffic with another number of banks."""
+
+    bank_count: int
+    traffic_bytes: int
+    lower_bound_bytes: int
+
+
+@dataclass(frozen=True)
+class BanksView:
+    """The chip's own memory, and the off-chip bytes a frame with and without it."""
+
+    bank_count: int
+    bank_bytes: int
+    steps: int
+    boxes: tuple[BankBox, ...]
+    all_dram_bytes: int
+    greedy_bytes: int
+    traffic_bytes: int
+    lower_bound_bytes: int
+    gap_share: float
+    status: str
+    method: str
+    all_dram_s: float | None
+    planned_s: float | None
+    resident_weight_bytes: int
+    streamed_weight_bytes: int
+    spilled: int
+    tiled: int
+    prefetched: int
+    dram_bytes: int
+    what_if: tuple[WhatIfRow, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class MemoryView:
     """All memory of one network. `activation_bytes` is the sum of the arenas."""
 
@@ -199,6 +255,8 @@ class MemoryView:
     unsized: tuple[str, ...]
     """Tensors of unknown size: they are in no arena."""
     replays: tuple[ReplayRow, ...] = ()
+    peaks: tuple[PeakView, ...] = ()
+    banks: BanksView | None = None
 
 
 @dataclass(frozen=True)

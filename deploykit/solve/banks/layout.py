@@ -12,6 +12,9 @@ from deploykit.solve.banks.solution import Chosen, Stay
 from deploykit.solve.memory.pack import pack
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 
+MOST_FAILURES = 25
+"""After so many sets of blocks without a packing, banks aren't packed anew any more."""
+
 
 class Block(NamedTuple):
     """A placed need: bytes [offset, top) over [first, end); `which` counts the needs of its item's option."""
@@ -128,7 +131,11 @@ class Layout:
             if offset is not None:
                 used = sum(block.top - block.offset for block in meeting)
                 gaps.append((self.problem.room - used, bank, offset))
-            elif self.repack_nodes and _peak(meeting, need) + size <= self.problem.room:
+            elif (
+                self.repack_nodes
+                and len(self.hopeless) < MOST_FAILURES
+                and _peak(meeting, need) + size <= self.problem.room
+            ):
                 tight.append(bank)
         for bank in tight if not gaps else ():
             packed = self._packed([*self.banks[bank], Block(0, size, need.first, need.end, item, which)])
@@ -186,8 +193,10 @@ def _gap(meeting: Sequence[Block], size: int, room: int) -> int | None:
 
 def _peak(meeting: Sequence[Block], need: Need) -> int:
     """Give the most bytes that are alive at one time of a need's life."""
-    times = {need.first, *(block.first for block in meeting if block.first > need.first)}
-    return max(
-        sum(block.top - block.offset for block in meeting if block.first <= time < block.end)
-        for time in times
-    )
+    changes = [(max(block.first, need.first), block.top - block.offset) for block in meeting]
+    changes += [(block.end, block.offset - block.top) for block in meeting if block.end < need.end]
+    live = most = 0
+    for _, change in sorted(changes):  # at equal times the frees come first: intervals are half-open
+        live += change
+        most = max(most, live)
+    return most
