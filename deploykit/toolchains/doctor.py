@@ -15,7 +15,10 @@ def examine(toolchain: Toolchain, root: Path) -> Iterator[tuple[bool, str]]:
     """Give (fine, sentence) for each thing that was looked at."""
     environment = environment_of(toolchain.name, root)
     if toolchain.recipe is None:
-        yield True, f"version {toolchain.version(environment)}, needs nothing"
+        try:
+            yield True, f"version {toolchain.version(environment)}, needs nothing"
+        except DeploykitError as error:
+            yield False, f"not here: {error}"
         return
     install = f"`deploykit toolchain install {toolchain.name}`"
     found = installed(toolchain.name, root)
