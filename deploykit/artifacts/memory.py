@@ -68,6 +68,54 @@ class StateBuffers:
 
 
 @dataclass(frozen=True)
+class Relief:
+    """A change of how a segment runs that makes its arena smaller: spill, recompute or split. `moved_bytes`
+    is what it costs a frame, `words` the sentence for the user."""
+
+    kind: str
+    tensor: str
+    moved_bytes: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """An arena that is larger than allowed. `node` runs when the most is alive, `alive` are its tensors with
+    their bytes.
+
+    `changes` together make it fit, into `changed_bytes`; where there are none, nothing that is known helps.
+    """
+
+    owner: str
+    required_bytes: int
+    available_bytes: int
+    node: str
+    alive: tuple[tuple[str, int], ...]
+    changes: tuple[Relief, ...]
+    changed_bytes: int | None
+
+    @property
+    def missing_bytes(self) -> int:
+        """By how much it is too large."""
+        return self.required_bytes - self.available_bytes
+
+    def __str__(self) -> str:
+        """Say what is required, available and missing, where, and what would help."""
+        alive = ", ".join(f"{name} {size}" for name, size in self.alive[:4])
+        at = f" at node {self.node}" if self.node else ""
+        help_ = (
+            "no spilling, recomputing or splitting makes it fit: store in fewer bits or cut smaller segments"
+        )
+        if self.changes:
+            changes = "; and ".join(change.words for change in self.changes)
+            help_ = f"the smallest change that makes it fit ({self.changed_bytes} bytes): {changes}"
+        return (
+            f"arena {self.owner} requires {self.required_bytes} bytes, available are {self.available_bytes}: "
+            f"{self.missing_bytes} missing{at}, where {alive} are alive; {help_}"
+        )
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
     """All memory of one network on one chip.
 
@@ -101,4 +149,5 @@ class MemoryPlan:
     turned: tuple[str, ...] = ()
     overwrites: tuple[str, ...] = ()
     order_bounds: tuple[tuple[str, SolveBound], ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
     banks: BankPlan | None = None

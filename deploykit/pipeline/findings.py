@@ -18,6 +18,8 @@ def _findings(results: RunResults) -> Iterator[str]:
         if simulation is not None and any(s.failed and s.after == "simulator" for s in simulation.steps):
             yield f"{network.network}: the simulator differs: {simulation.broke}"
         yield from _replay_findings(network)
+        for item in network.memory.shortfalls if network.memory else ():
+            yield f"{network.network}: {item}"
         comparison = network.comparison
         if comparison is None:
             continue

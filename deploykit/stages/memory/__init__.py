@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from deploykit.analysis.placement import place_blocks
 from deploykit.analysis.planned import reordered
+from deploykit.analysis.stored import Stored
 from deploykit.analysis.weight_bytes import weight_bytes
-from deploykit.artifacts.memory import MemoryPlan
+from deploykit.artifacts.memory import Arena, MemoryPlan, Shortfall
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.core.profile import ChipProfile
@@ -18,6 +21,7 @@ from deploykit.stages.memory.notices import plan_notices
 from deploykit.stages.memory.order import ordered_arenas
 from deploykit.stages.memory.params import MemoryParams
 from deploykit.stages.memory.prepare import prepare
+from deploykit.stages.memory.relief import shortfall
 from deploykit.stages.memory.state import persistent_bytes, state_buffers
 
 __all__ = ["GIVES", "PARAMS", "MemoryParams", "plan_memory", "run"]
@@ -84,12 +88,31 @@ def plan_memory(
         notices=(*notices, *plan_notices(partition, stored, prepared.unsized, alignment)),
         unsized=prepared.unsized,
         orders=orders,
+        shortfalls=_shortfalls(partition, arenas, stored, params),
         order_bounds=order_bounds,
         kept=prepared.kept,
         overwrites=tuple(params.overwrite),
         turned=tuple(name for item in made for name in item.turned),
         banks=banks,
     )
+
+
+def _shortfalls(
+    partition: Partition, arenas: Sequence[Arena], stored: Mapping[str, Stored], params: MemoryParams
+) -> tuple[Shortfall, ...]:
+    """Give every arena that is larger than allowed, with what would make it fit."""
+    graphs = {segment.name: segment.graph for segment in partition.segments}
+    found = (
+        shortfall(
+            graphs.get(arena.owner),
+            arena,
+            stored,
+            params.arena_bytes,
+            node_limit=min(params.search_nodes, 500),
+        )
+        for arena in arenas
+    )
+    return tuple(item for item in found if item is not None)
 
 
 def _free_views(segment: Segment, profile: ChipProfile) -> frozenset[str]:
