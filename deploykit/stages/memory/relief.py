@@ -174,7 +174,8 @@ def _idle(
     inputs = [item for item in dict.fromkeys(reads(writer)) if item in stored]
     if all(_is_there(graph, arena, where, item, after) for item in inputs):
         moved = sum(stored[item].size_bytes for item in inputs) + size
-        words = f"compute {name} ({size} bytes) again by {writer.op} {writer.id} {span}: {moved} bytes more moved a frame"
+        again = f"compute {name} ({size} bytes) again by {writer.op} {writer.id}"
+        words = f"{again} {span}: {moved} bytes more moved a frame"
         yield _Change("recompute", name, moved, words, {index: halves})
 
 
