@@ -61,6 +61,7 @@ OFF: dict[str, dict[str, Any]] = {
     "bias_correction": {"bias_correction": False},
     "equalisation": {"equalisation": False},
     "fusion": {"fusion": False},
+    "smoothing": {"smoothing": False},
     "refit": {"refit": False},
 }
 

@@ -72,12 +72,12 @@ def digits() -> tuple[Array, Array]:
     return found.images.astype(np.float32)[:, None] / 16, found.target
 
 
-def exported(source: Path, workspace: Workspace) -> Partition:
-    """Export a file as one segment."""
+def exported(source: Path, workspace: Workspace, *, chip: str = "rk3588") -> Partition:
+    """Export a file for a chip that runs it as one segment."""
     model = export_model(
         source, (), network=source.stem, params=ExportParams(proof_frames=1), workspace=workspace
     )
-    profile, _ = load_profile("rk3588")
+    profile, _ = load_profile(chip)
     return split_model(model, (), profile=profile, params=SplitParams(proof_frames=1), workspace=workspace)
 
 
