@@ -16,6 +16,7 @@ from deploykit.core.dtypes import is_float
 from deploykit.core.errors import Fault
 from deploykit.core.names import did_you_mean
 from deploykit.toolchains.protocol import Capabilities, OperatorSupport
+from deploykit.toolchains.static_shapes import shape_faults
 
 SCHEMES: tuple[Scheme, ...] = ("w8a8", "float16", "w8a16")
 WITH_W4: tuple[Scheme, ...] = (*SCHEMES, "w4a16")
@@ -74,6 +75,8 @@ REFUSED = {
 REWRITTEN = ("LayerNormalization",)
 """Refused operators that the export step can write in others."""
 
+INTEGER_INPUTS = ("int32", "int64")
+
 LAST_OPSET = 19
 
 
@@ -102,19 +105,15 @@ def check_segment(segment: Segment, *, chip: str, schemes: Mapping[str, Scheme])
 
 
 def _shapes(segment: Segment, where: str) -> Iterator[Fault]:
+    yield from shape_faults(segment, "rknn")
     for name in segment.graph.inputs:
         tensor = segment.graph.tensor[name]
-        if tensor.shape is None or not all(isinstance(size, int) for size in tensor.shape):
-            shown = "unknown" if tensor.shape is None else list(tensor.shape)
-            fix = "rknn needs static shapes: bind the sizes under `export.shapes`"
-            yield Fault(where, f"the shape of input {name!r} is {shown}", fix)
-        elif not is_float(tensor.dtype):
-            yield Fault(
-                where, f"input {name!r} is {tensor.dtype}", "rknn takes float inputs here: cut behind it"
-            )
+        if not is_float(tensor.dtype) and tensor.dtype not in INTEGER_INPUTS:
+            fix = f"rknn takes float, {' and '.join(INTEGER_INPUTS)}: cut behind it"
+            yield Fault(where, f"input {name!r} is {tensor.dtype}", fix)
     if segment.graph.opset > LAST_OPSET:
         what = f"opset {segment.graph.opset}, the toolkit reads up to {LAST_OPSET}"
-        yield Fault(where, what, f"export with opset {LAST_OPSET}")
+        yield Fault(where, what, f"`export.opset: {LAST_OPSET}`")
 
 
 def _operators(segment: Segment, where: str) -> Iterator[Fault]:
