@@ -11,6 +11,7 @@ from deploykit.artifacts.costs import CostReport, NodeCost, SchemeCost
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
 from deploykit.artifacts.model import Partition, Segment
 from deploykit.artifacts.results import NetworkResults, RunResults
+from deploykit.core.blob import Blob
 from deploykit.reports.html import write_html
 from deploykit.reports.views import run_view
 from deploykit.reports.views.cross_check import cross_check_view
@@ -71,7 +72,9 @@ REPORT = CompileReport(
 def compiled(report: CompileReport = REPORT) -> NetworkResults:
     segment = Segment("net", (), GRAPH, "npu", "test")
     partition = Partition("net", ("x",), ("e",), (segment,), (), None)
-    binaries = BinarySet("net", "vela", "5.2.0", "u65", (Binary("net", (), report, 1.0),))
+    binaries = BinarySet(
+        "net", "vela", "5.2.0", "u65", (Binary("net", (Blob("0" * 64, "net.bin", 10),), report, 1.0),)
+    )
     return NetworkResults("net", partition=partition, costs=COSTS, binaries=binaries)
 
 
@@ -98,6 +101,18 @@ def test_a_layer_that_differs_twofold_has_a_reason_and_others_have_none() -> Non
         "ours waits for off-chip memory, theirs for arithmetic (cycles: arithmetic 10,000, off-chip memory 400)"
     )
     assert second.reason == ""
+
+
+def test_a_layer_that_takes_no_time_here_runs_within_the_one_before() -> None:
+    layers = (*LAYERS[:3], dataclasses.replace(LAYERS[3], cycles=2_000), LAYERS[4])
+    costs = dataclasses.replace(
+        COSTS, nodes=tuple(cost("d", "Add", 0, 20) if item.node == "d" else item for item in COSTS.nodes)
+    )
+    found = dataclasses.replace(compiled(dataclasses.replace(REPORT, layers=layers)), costs=costs)
+    view = cross_check_view(found)
+    assert view is not None
+    assert [row.ops for row in view.segments[0].layers] == [("Conv", "Relu"), ("Conv", "Add")]
+    assert view.segments[0].layers[1].theirs_cycles == 11_000
 
 
 def test_a_report_without_times_gives_an_order_alone() -> None:

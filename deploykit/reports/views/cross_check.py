@@ -67,7 +67,7 @@ def _segment(
     assert result.costs is not None
     nodes = [node for node in result.costs.nodes if node.segment == binary.segment]
     report = binary.report
-    groups, unnamed = _groups(report.layers, nodes, graph)
+    groups, unnamed = _groups(report.layers, nodes, graph, schemes)
     second = _seconds_a_cycle(report)
     rows = tuple(_row(group, schemes, second) for group in groups)
     memory = result.memory
@@ -96,7 +96,10 @@ def _segment(
 
 
 def _groups(
-    layers: Sequence[VendorLayer], nodes: Sequence[NodeCost], graph: GraphInfo
+    layers: Sequence[VendorLayer],
+    nodes: Sequence[NodeCost],
+    graph: GraphInfo,
+    schemes: Mapping[str, str],
 ) -> tuple[list[_Group], list[NodeCost]]:
     """Give the groups with a figure of the vendor's, and our nodes that no layer stands for.
 
@@ -117,28 +120,50 @@ def _groups(
         last = found.setdefault(tensor, _Group(tensor))
         last.theirs.append(layer)
         alias.update(dict.fromkeys(layer.tensors, tensor))
+    ends = _ends(graph, alias)
     unnamed = []
-    written = {node.id: node.outputs for node in graph.nodes}
     for node in nodes:
-        end = _end(written.get(node.node, (node.node,)), graph, alias)
+        end = ends.get(node.node)
         if end is None:
             unnamed.append(node)
         else:
             found[end].ours.append(node)
-    return [group for group in found.values() if group.ours], unnamed
+    return _merged([group for group in found.values() if group.ours], graph, schemes), unnamed
 
 
-def _end(names: Sequence[str], graph: GraphInfo, alias: Mapping[str, str]) -> str | None:
-    """Follow a result to the layer that it goes to, as long as one node alone reads it."""
-    for _ in graph.nodes:
-        known = next((alias[name] for name in names if name in alias), None)
-        if known is not None:
-            return known
-        readers = {node.id: node for name in names for node in graph.consumers.get(name, ())}
-        if len(readers) != 1:
-            return None
-        names = next(iter(readers.values())).outputs
-    return None
+def _merged(groups: list[_Group], graph: GraphInfo, schemes: Mapping[str, str]) -> list[_Group]:
+    """Put layers that take no time here into the one before: they run within it by our model."""
+    place = {node.node: group for group in groups for node in group.ours}
+    order = {id(group): at for at, group in enumerate(groups)}
+    nodes = {node.id: node for node in graph.nodes}
+    kept = []
+    for group in groups:
+        before = [
+            place[made.id]
+            for node in group.ours
+            for name in nodes[node.node].inputs
+            if (made := graph.producer.get(name)) is not None and made.id in place
+        ]
+        before = [other for other in before if other is not group and order[id(other)] < order[id(group)]]
+        if before and not any(_cost(node, schemes).time_s for node in group.ours):
+            last = max(before, key=lambda other: order[id(other)])
+            last.theirs += group.theirs
+            last.ours += group.ours
+            place.update({node.node: last for node in group.ours})
+        else:
+            kept.append(group)
+    return kept
+
+
+def _ends(graph: GraphInfo, alias: Mapping[str, str]) -> dict[str, str | None]:
+    """Give the layer that each node's result is, or that alone it goes to."""
+    found: dict[str, str | None] = {}
+    for node in reversed(graph.nodes):
+        own = next((alias[name] for name in node.outputs if name in alias), None)
+        readers = [reader for name in node.outputs for reader in graph.consumers.get(name, ())]
+        later = {found.get(reader.id) for reader in readers}
+        found[node.id] = own or (later.pop() if len(later) == 1 else None)
+    return found
 
 
 def _row(group: _Group, schemes: Mapping[str, str], second: float | None) -> CheckedLayer:

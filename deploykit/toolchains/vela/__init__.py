@@ -13,7 +13,7 @@ from pathlib import Path
 from deploykit.artifacts.binaries import CompileReport
 from deploykit.artifacts.model import Segment
 from deploykit.artifacts.precision import Scheme
-from deploykit.core.errors import Fault, input_error
+from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.toolchains.driver_run import run_driver
 from deploykit.toolchains.protocol import (
     Capabilities,
@@ -101,7 +101,7 @@ def compile(job: Job, environment: Environment) -> Compiled:
         "output": str(output),
         "arguments": arguments,
     }
-    answer, log = _run(job, environment, request, "compile")
+    answer, log, notices = _compiled(job, environment, request)
     text = "\n".join(
         [log, *(_read(output / row) for word in ("summary", "layers") for row in answer[word])]  # type: ignore[attr-defined]  # JSON
     )
@@ -109,7 +109,7 @@ def compile(job: Job, environment: Environment) -> Compiled:
     names = {view.tensor: own for own, view in program.views.items()}
     found = report.repeated(report.with_names(parse_report(text), names), program.batch)
     files = (output / str(answer["binary"]), source, job.folder / "program" / VIEWS)
-    return Compiled(files, found, tuple(program.notices))
+    return Compiled(files, found, (*program.notices, *notices))
 
 
 def simulate(
@@ -143,6 +143,34 @@ def simulate(
 def parse_report(text: str) -> CompileReport:
     """Read Vela's log with its tables behind."""
     return report.parse_report(text)
+
+
+def _compiled(
+    job: Job, environment: Environment, request: Mapping[str, object]
+) -> tuple[dict[str, object], str, tuple[str, ...]]:
+    """Compile; where Vela fails under its own strategy and the user chose none, once more with the other."""
+    strategy = job.options.get("optimise", "Performance")
+    arguments = ["--optimise", strategy]
+    try:
+        answer, log = _run(job, environment, _with(request, arguments), "compile")
+        return answer, log, ()
+    except InputError:
+        if "optimise" in job.options:
+            raise
+        try:
+            answer, log = _run(job, environment, _with(request, ["--optimise", "Size"]), "compile_size")
+        except InputError:
+            pass
+        else:
+            notice = "Vela failed under its strategy Performance (see compile.log): compiled under Size"
+            return answer, log, (notice,)
+        raise
+
+
+def _with(request: Mapping[str, object], arguments: list[str]) -> dict[str, object]:
+    given = request["arguments"]
+    assert isinstance(given, list)
+    return {**request, "arguments": [*given, *arguments]}
 
 
 def _read(file: Path) -> str:

@@ -71,7 +71,6 @@ def arguments(chip: str, options: Mapping[str, str]) -> list[str]:
         *("--config", "Arm/vela.ini"),
         *("--system-config", options.get("system", system.system)),
         *("--memory-mode", options.get("memory", system.memory)),
-        *("--optimise", options.get("optimise", "Performance")),
         "--verbose-performance",
         "--verbose-allocation",
     ]
