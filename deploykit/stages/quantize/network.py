@@ -19,6 +19,7 @@ from deploykit.core.graph.shapes import infer_shapes
 from deploykit.core.runtime import open_session
 from deploykit.core.workspace import Workspace
 from deploykit.stages.quantize.calibrate import calibrate
+from deploykit.stages.quantize.concats import concats_apart
 from deploykit.stages.quantize.emit import Emitter
 from deploykit.stages.quantize.equalise import Equalised, equalise, rename, saved_factors
 from deploykit.stages.quantize.float16 import with_float16
@@ -32,9 +33,6 @@ from deploykit.stages.quantize.smooth import Smoothed, smooth
 from deploykit.stages.quantize.statistics import input_statistics
 from deploykit.stages.quantize.weights import RoundedWeight, round_weights
 from deploykit.tasks.protocol import Clip
-
-CONCAT_RANGE_RATIO = 20.0
-"""From this ratio of input ranges on, one scale leaves the narrowest input fewer than 13 of 256 codes."""
 
 
 def quantize_network(
@@ -80,6 +78,16 @@ def quantize_network(
         whole=whole,
         workspace=workspace,
     )
+    apart = concats_apart(partition, placement, calibration, schemes)
+    if apart.nodes:
+        schemes |= dict.fromkeys(apart.nodes, "float32")
+        nodes = (
+            dataclasses.replace(node, scheme="float32") if node.node in apart.nodes else node
+            for node in plan.nodes
+        )
+        plan = dataclasses.replace(plan, nodes=tuple(nodes))
+        kept_float = smoothed.unrounded | apart.tensors
+        placement = place(partition, plan, schemes, prepared, fused=fused, kept_float=kept_float)
     parameters = shared_parameters(placement, calibration, params.activation_type)
     layers = find_layers(prepared, schemes, granularities, per_channel=params.per_channel)
     statistics = {}
@@ -121,7 +129,8 @@ def quantize_network(
         factors=saved_factors(equalised.factors, workspace),
         notices=(
             *partition.notices,
-            *_notices(partition, placement, calibration),
+            f"calibrated on {calibration.frames} frames of {calibration.source}",
+            *apart.notices,
             *(notice for each in folded for notice in each.notices),
             *equalised.notices,
             *smoothed.notices,
@@ -178,24 +187,3 @@ def _shared(segments: Sequence[Segment], models: Sequence[OnnxModel]) -> tuple[S
             sizes[tensor.name] = tensor_bytes(tensor)
     shared = {name: names for name, names in holders.items() if len(names) > 1 and sizes[name] > 64}
     return tuple(SharedWeight(name, sizes[name], tuple(names)) for name, names in shared.items())
-
-
-def _notices(partition: Partition, placement: Placement, calibration: Calibration) -> tuple[str, ...]:
-    """Say what the user may want to act on: scales that do not fit all that share them."""
-    widths: Mapping[str, float] = {
-        **{seen.tensor: seen.high - seen.low for seen in calibration.ranges},
-        **{name: high - low for name, (low, high) in placement.fixed_ranges.items()},
-    }
-    found = [f"calibrated on {calibration.frames} frames of {calibration.source}"]
-    for segment in partition.segments:
-        for node in segment.graph.nodes:
-            known = {name: widths[name] for name in node.inputs if widths.get(name)}
-            if node.op != "Concat" or len(known) < 2 or node.outputs[0] not in placement.stored:
-                continue
-            narrow, wide = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
-            if known[wide] > CONCAT_RANGE_RATIO * known[narrow]:
-                found.append(
-                    f"{node.id} joins {wide} (range {known[wide]:.3g}) and {narrow} (range "
-                    f"{known[narrow]:.3g}) under one scale; keep it float with an exception, or cut before it"
-                )
-    return tuple(found)
