@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploykit.artifacts.schedule import Schedule
+from deploykit.artifacts.schedule import Schedule, ScheduledRun
 
 DEFAULT_COPIES = 2
 """Without a schedule: one copy is written while the other is read."""
@@ -20,6 +20,18 @@ class Use:
     end_ns: int
 
 
+@dataclass(frozen=True)
+class RunGroup:
+    """So many runs of a segment as make one frame of a feature, from the first start to the last end.
+
+    `is_whole` is False where the schedule ends before the last of them.
+    """
+
+    start_ns: int
+    end_ns: int
+    is_whole: bool
+
+
 def feature_uses(
     schedule: Schedule, writer: tuple[str, int], readers: Iterable[tuple[str, int]]
 ) -> tuple[Use, ...]:
@@ -29,14 +41,18 @@ def feature_uses(
     newest frame that was whole when it started.
     """
     written = grouped_runs(schedule, *writer)
-    ends = {frame: end for frame, (_, end) in written.items()}
+    ends = {frame: group.end_ns for frame, group in written.items()}
     for reader in readers:
-        for start, end in grouped_runs(schedule, *reader).values():
-            whole = [(done, frame) for frame, (_, done) in written.items() if done <= start]
+        for group in grouped_runs(schedule, *reader).values():
+            whole = [
+                (item.end_ns, frame)
+                for frame, item in written.items()
+                if item.is_whole and item.end_ns <= group.start_ns
+            ]
             if whole:
                 newest = max(whole)[1]
-                ends[newest] = max(ends[newest], end)
-    return tuple(Use(frame, start, ends[frame]) for frame, (start, _) in sorted(written.items()))
+                ends[newest] = max(ends[newest], group.end_ns)
+    return tuple(Use(frame, group.start_ns, ends[frame]) for frame, group in sorted(written.items()))
 
 
 def frame_uses(schedule: Schedule, network: str) -> tuple[Use, ...]:
@@ -64,11 +80,15 @@ def copies_needed(uses: Sequence[Use]) -> int:
     return max(len(uses), 1)
 
 
-def grouped_runs(schedule: Schedule, name: str, runs: int) -> dict[int, tuple[int, int]]:
-    """Give the time from the first start to the last end of each so many runs of a segment."""
-    found: dict[int, tuple[int, int]] = {}
+def grouped_runs(schedule: Schedule, name: str, runs: int) -> dict[int, RunGroup]:
+    """Give each so many runs of a segment (`NETWORK.SEGMENT`), by the number of the frame that they make."""
+    found: dict[int, list[ScheduledRun]] = {}
     for run in schedule.runs:
         if f"{run.network}.{run.segment}" == name:
-            start, end = found.get(run.frame // runs, (run.start_ns, run.end_ns))
-            found[run.frame // runs] = (min(start, run.start_ns), max(end, run.end_ns))
-    return found
+            found.setdefault(run.frame // runs, []).append(run)
+    return {
+        frame: RunGroup(
+            min(run.start_ns for run in group), max(run.end_ns for run in group), len(group) == runs
+        )
+        for frame, group in found.items()
+    }

@@ -62,10 +62,9 @@ def _events(block: MemoryBlock, schedule: Schedule) -> Sequence[_Event]:
     for place, user in enumerate(block.users):
         if user.role == "writes" and place != last:
             continue  # the last segment that writes completes the frame
-        for group, (start, end) in grouped_runs(schedule, user.name, user.runs).items():
+        for number, group in grouped_runs(schedule, user.name, user.runs).items():
             writes = user.role == "writes"
-            found += [
-                _Event(start, True, user.name, writes, group),
-                _Event(end, False, user.name, writes, group),
-            ]
+            found.append(_Event(group.start_ns, True, user.name, writes, number))
+            if group.is_whole or not writes:  # a frame that is never whole is never read
+                found.append(_Event(group.end_ns, False, user.name, writes, number))
     return sorted(found, key=lambda event: (event.time_ns, event.is_start, event.writes, event.user))

@@ -38,7 +38,7 @@ class BlockTensor:
 
 @dataclass(frozen=True)
 class BlockUser:
-    """A segment (`NETWORK.SEGMENT`), a network, or "application", and what it does with the block.
+    """A segment (`NETWORK.SEGMENT`), "application" or "conversion", and what it does with the block.
 
     `runs` is how often it runs for one copy, each time `step_bytes` further on: a network of batch 1 that
     writes a feature of six cameras runs six times.

@@ -175,7 +175,7 @@ STAGES: dict[str, Stage] = {
     "memory_blocks": Stage(
         "memory_blocks",
         "List the memory of all networks as blocks for the application: shared features once, copies.",
-        version=1,
+        version=2,
         reads=("split", "precision", "memory", "quantize", "schedule"),
         scope="pipeline",
         section="memory_blocks",

@@ -263,6 +263,26 @@ def test_copies_follow_the_overlaps_of_the_schedule(bench: Any) -> None:
     assert found == [3, 1]
 
 
+def test_a_schedule_too_short_for_two_whole_frames_says_so(bench: Any) -> None:
+    # Six runs make a frame, the schedule has four.
+    short = timetable([("backbone", frame, 10 * frame, 10 * frame + 5) for frame in range(4)])
+    table = blocks(bench, [backbone(bench), head(bench, shape="6,16,4,4")], shared(), short)
+
+    assert block(table, "features").copies == 2
+    assert table.notices == (
+        "features: the schedule shows 0 whole frames of it (backbone.whole runs 6 times for one): 2 copies are "
+        "assumed",
+    )
+
+
+def test_six_runs_that_make_a_frame_are_one_use(bench: Any) -> None:
+    # Frame 0 is whole at 55 and read from 60 to 90; frame 1 is written from 60 on: two copies.
+    runs = [("backbone", run, 10 * run, 10 * run + 5) for run in range(12)] + [("head", 0, 60, 90)]
+    table = blocks(bench, [backbone(bench), head(bench, shape="6,16,4,4")], shared(), timetable(runs))
+
+    assert block(table, "features").copies == 2
+
+
 def test_too_few_copies_are_refused_with_the_instant(bench: Any) -> None:
     slow = timetable([("backbone", 0, 0, 10), ("backbone", 1, 10, 20), ("head", 0, 10, 35)])
     networks = [backbone(bench), head(bench)]

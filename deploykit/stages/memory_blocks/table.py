@@ -6,7 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploykit.analysis.block_copies import DEFAULT_COPIES, copies_needed, feature_uses, frame_uses
+from deploykit.analysis.block_copies import (
+    DEFAULT_COPIES,
+    copies_needed,
+    feature_uses,
+    frame_uses,
+    grouped_runs,
+)
 from deploykit.analysis.placement import SHARED, STATE
 from deploykit.analysis.segment_order import may_run_beside
 from deploykit.artifacts.memory import Arena, Buffer, StateBuffers
@@ -109,7 +115,7 @@ def _sides(feature: Feature) -> list[Side]:
 def _add_feature(
     table: _Table, feature: Feature, networks: Mapping[str, NetworkMemory], schedule: Schedule | None
 ) -> Iterator[Conversion]:
-    copies = feature.copies or _feature_copies(feature, networks, schedule)
+    copies = feature.copies or _feature_copies(table, feature, networks, schedule)
     writers = [BlockUser(APPLICATION, "writes")]
     if feature.writer:
         writers = _users(feature.writer, networks, "writes")
@@ -133,7 +139,7 @@ def _add_feature(
                 0,
                 side.size_bytes * side.runs,
                 copies,
-                (BlockUser(APPLICATION, "writes"), *_users(side, networks, "reads")),
+                (BlockUser("conversion", "writes"), *_users(side, networks, "reads")),
                 (BlockTensor(side.form, 0, side.size_bytes),),
             )
         )
@@ -141,18 +147,24 @@ def _add_feature(
 
 
 def _feature_copies(
-    feature: Feature, networks: Mapping[str, NetworkMemory], schedule: Schedule | None
+    table: _Table, feature: Feature, networks: Mapping[str, NetworkMemory], schedule: Schedule | None
 ) -> int:
     if schedule is None or feature.writer is None:
         return DEFAULT_COPIES
     (writer,) = _users(feature.writer, networks, "writes")[-1:]
+    whole = [item for item in grouped_runs(schedule, writer.name, writer.runs).values() if item.is_whole]
+    if len(whole) < 2:
+        table.notices.append(
+            f"{feature.name}: the schedule shows {len(whole)} whole frames of it ({writer.name} runs "
+            f"{writer.runs} times for one): {DEFAULT_COPIES} copies are assumed"
+        )
+        return DEFAULT_COPIES
     readers = [
         (user.name, user.runs)
         for side in [*feature.direct, *(side for side, _ in feature.converted)]
         for user in _users(side, networks, "reads")
     ]
-    uses = feature_uses(schedule, (writer.name, writer.runs), readers)
-    return copies_needed(uses) if uses else DEFAULT_COPIES
+    return copies_needed(feature_uses(schedule, (writer.name, writer.runs), readers))
 
 
 def _frame_copies(schedule: Schedule | None, network: str) -> int:
