@@ -87,7 +87,8 @@ def ready_environment(toolchain: Toolchain, root: Path) -> Environment:
     found = installed(toolchain.name, root)
     install = f"deploykit toolchain install {toolchain.name}"
     if found is None:
-        raise input_error(f"toolchain {toolchain.name}", f"it is not installed in {root}", f"`{install}`")
+        fix = f"`{install}`, or name the folder where it is in {FOLDER_VARIABLE}"
+        raise input_error(f"toolchain {toolchain.name}", f"it is not installed in {root}", fix)
     if found.version != toolchain.recipe.version:
         what = f"version {found.version} is installed in {root}, {toolchain.recipe.version} is wanted"
         raise input_error(f"toolchain {toolchain.name}", what, f"`{install}` replaces it")
