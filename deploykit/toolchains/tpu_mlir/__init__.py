@@ -111,7 +111,8 @@ def compile(job: Job, environment: Environment) -> Compiled:
     if options.ranges == "own" or options.modes == "search":
         build.calibrate(job, environment, options)
     mode = {"plan": tables.mode, "search": "INT8"}.get(options.modes, options.modes)
-    text = build.deploy(job, environment, options, mode)
+    ranges = mode == "INT8" or (options.modes == "plan" and tables.has_integers)
+    text = build.deploy(job, environment, options, mode, ranges=ranges)
     said = tables.notices if options.modes == "plan" else ()
     said = (*said, *check_bmodel(job, environment, options))
     files = (job.folder / build.BMODEL, *build.lowered_files(job.folder))

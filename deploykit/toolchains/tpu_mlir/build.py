@@ -89,11 +89,11 @@ def write_plan(job: Job, operations: Sequence[Operation], options: Options) -> T
     return tables
 
 
-def deploy(job: Job, environment: Environment, options: Options, mode: str) -> str:
-    """Lower and compile; gives the text of the report. The lowered network is kept beside the bmodel."""
+def deploy(job: Job, environment: Environment, options: Options, mode: str, *, ranges: bool) -> str:
+    """Lower and compile, with ranges where any operation is in integers; gives the text of the report."""
     arguments = ["--mlir", TOP, "--quantize", mode, "--chip", job.chip, "--model", BMODEL]
     arguments += ["--skip_validation", "--debug", "--q_group_size", options.group_size]
-    if mode == "INT8" or options.modes == "plan":
+    if ranges:
         arguments += ["--calibration_table", RANGES]
     if options.modes in ("plan", "search"):
         arguments += ["--quantize_table", MODES]

@@ -20,11 +20,8 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (r"compile auto-generated riscv code error", "this chip wants a RISC-V compiler: choose another chip"),
     (r"Op not support|Unsupported operator|not support.*op", "leave the named operator to the CPU"),
-    (r"q_group_size|per.?group", "give the weights a group size (`group_size: 64`)"),
-    (
-        r"calibrat|isCalibratedType|isUniformQuantized|getThreshold",
-        "a layer has no range: keep it in float16",
-    ),
+    (r"api_a16_matmul.*Assertion", "the weight-only product is refused: another `group_size`, or float16"),
+    (r"isCalibratedType|isUniformQuantized|getThreshold", "a layer has no range: keep it in float16"),
 )
 FRAME = re.compile(r"^\s*#\d+ 0x|^Stack dump|^PLEASE submit|^\s*$|^#+\s*$")
 NOISE = re.compile(r"^\[?\s*\]? ?\d*%|^#")

@@ -20,7 +20,7 @@ from deploykit.artifacts.binaries import CompileReport, VendorBuffer, VendorLaye
 from deploykit.toolchains.tpu_mlir.timeline import Command, exposed_cycles, read_commands
 
 HEADING = re.compile(r"^=== (\w+)$", re.MULTILINE)
-TOTAL = re.compile(r"^TCYC : (\d+)$", re.MULTILINE)
+TOTAL = re.compile(r"^TCYC : (\d+)\b", re.MULTILINE)
 RUNTIME = re.compile(r"runtime: ([\d.]+)ms")
 TRAFFIC = re.compile(r"dr\[\d\] (S2L|L2S|S2S):(\d+)")
 WEIGHTS = re.compile(r"device mem size: \d+ \(weight: (\d+), instruct: (\d+), runtime: (\d+)\)")

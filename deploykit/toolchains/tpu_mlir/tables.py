@@ -17,11 +17,13 @@ WEIGHT_ONLY = ("W4F16", "W8F16")
 
 @dataclass(frozen=True)
 class Tables:
-    """`mode` goes to `model_deploy --quantize`; the texts are its two tables. `notices` are for the user."""
+    """`mode` goes to `model_deploy --quantize`; the texts are its two tables. `has_integers` tells whether
+    any operation needs the ranges. `notices` are for the user."""
 
     mode: str
     modes: str
     ranges: str
+    has_integers: bool
     notices: tuple[str, ...]
 
 
@@ -49,18 +51,27 @@ def write_tables(plan: SegmentPlan, operations: Sequence[Operation]) -> Tables:
         range_row(name, plan.encoding_of[tensor])
         for name in (*plan.segment.graph.inputs, *present)
         if (tensor := names.near(name)) in plan.encoding_of
+        and (found.get(name) in INTEGER or _read_as_integers(plan, tensor))
     ]
     notices = (f"no range of the result is known, in F16: {', '.join(bare)}",) if bare else ()
     return Tables(
         base,
         "\n".join(["# op_name quantize_mode", *modes]) + "\n",
         "\n".join(["###", "# op_name    threshold    min    max", *ranges]) + "\n",
+        any(mode in INTEGER for mode in found.values()),
         notices,
     )
 
 
 def _ranged(plan: SegmentPlan, names: Names, name: str) -> bool:
     return names.near(name) in plan.encoding_of
+
+
+def _read_as_integers(plan: SegmentPlan, tensor: str) -> bool:
+    """Say whether an integer node reads a tensor. A range anywhere else keeps tpu-mlir from casting the
+    inputs of weight-only products, and its backend ends with an assertion."""
+    readers = plan.segment.graph.consumers.get(tensor, ())
+    return any(quantize_mode(plan, node) in INTEGER for node in readers)
 
 
 def _default(plan: SegmentPlan) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 COMMAND = re.compile(
-    r"(?P<kind>[\w.]+)_(?P<line>\d+)\|(?P<function>\w+)\|s:(?P<start>\d+)\|b:\d+\|g:\d+\|e:(?P<last>\d+)\|t:\d+"
+    r"(?P<kind>[\w.]+)_(?P<line>\d+)\|(?P<function>\w+)\|s:(?P<start>\d+)\|[a-z:\d|]*?\|e:(?P<last>\d+)\|t:\d+"
     r"(?:\|dr:(?P<direction>\d)\|sz:(?P<size>\d+)\|bw:[\d.]+)?"
 )
 FROM_OR_TO_DRAM = ("0", "1", "2")

@@ -26,7 +26,7 @@ from deploykit.toolchains.tpu_mlir.mlir_text import read_operations
 from deploykit.toolchains.tpu_mlir.names import Names, output_names, with_tensors
 from deploykit.toolchains.tpu_mlir.options import read_options
 from deploykit.toolchains.tpu_mlir.tables import write_tables
-from deploykit.toolchains.tpu_mlir.timeline import Command, exposed_cycles
+from deploykit.toolchains.tpu_mlir.timeline import Command, exposed_cycles, read_commands
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -95,6 +95,26 @@ def test_an_integer_operation_without_a_range_runs_in_float_and_is_named() -> No
     found = write_tables(plan(encodings=known), read_operations((RECORDED / "net.mlir").read_text()))
     assert "mixed_Conv F16" in found.modes
     assert found.notices == ("no range of the result is known, in F16: mixed_Conv",)
+
+
+def test_ranges_stand_only_where_integers_are() -> None:
+    schemes: dict[str, Scheme] = {**dict.fromkeys(SCHEMES, "float16"), "mixed": "w8a8"}
+    found = write_tables(plan(schemes), read_operations((RECORDED / "net.mlir").read_text()))
+    assert [row.split()[0] for row in found.ranges.splitlines()[2:]] == ["active_Relu", "mixed_Conv"]
+    assert found.has_integers
+    everywhere: dict[str, Scheme] = dict.fromkeys(SCHEMES, "float16")
+    found = write_tables(plan(everywhere), read_operations((RECORDED / "net.mlir").read_text()))
+    assert found.ranges.splitlines()[2:] == []
+    assert not found.has_integers
+
+
+def test_chips_with_more_engines_write_longer_lines() -> None:
+    """Lines and totals as for BM1690 and CV186X."""
+    (command,) = read_commands("Load_16|GDMA_TENSOR|s:0|b:0|g:1|h:0|sd:0|e:400|t:401|dr:0|sz:8192|bw:19.03")
+    assert command == Command(16, True, 0, 401, 8192)
+    found = parse_report("=== profile\nTCYC : 5433. (bdc_cycle:592, gdma_cycle:5321)\nruntime: 0.006037ms,\n")
+    assert found.cycles == 5433
+    assert found.time_s == pytest.approx(6.037e-6)
 
 
 def test_without_integers_the_common_mode_stands_for_all() -> None:
