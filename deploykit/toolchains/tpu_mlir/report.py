@@ -25,9 +25,11 @@ RUNTIME = re.compile(r"runtime: ([\d.]+)ms")
 TRAFFIC = re.compile(r"dr\[\d\] (S2L|L2S|S2S):(\d+)")
 WEIGHTS = re.compile(r"device mem size: \d+ \(weight: (\d+), instruct: (\d+), runtime: (\d+)\)")
 SHAPE = re.compile(r"<([\dx]+)x(\w+)>")
+ON_CPU = "tpu.GenericCpu"
 MOVES = ("tpu.Load", "tpu.Store")
 LOCAL_BYTES = 1 << 32
-"""Addresses below are in the lanes' local memory, others in DRAM."""
+"""Addresses below are in the lanes' local memory, others in DRAM. How much of a lane a tensor takes is not in
+the file, so that only DRAM's tensors are given as buffers."""
 
 TYPE_BITS = {"f32": 32, "si32": 32, "ui32": 32, "f16": 16, "bf16": 16, "si16": 16, "ui16": 16, "si8": 8}
 NO_PROFILE = "this chip's compiler predicts no time"
@@ -104,7 +106,8 @@ def _layers(operations: tuple[_Operation, ...], commands: Iterable[Command]) -> 
         VendorLayer(
             name=operation.results[0] if operation.results else operation.kind,
             op=operation.kind.removeprefix("tpu."),
-            engine="TPU",
+            engine="CPU" if operation.kind == ON_CPU else "TPU",
+            fallback=operation.kind == ON_CPU,
             cycles=cycles[operation.line] if kept else None,
             dram_bytes=bytes_of[operation.line] if kept else None,
             shape=_shape(operation.entries[0]) if operation.entries else (),
@@ -134,7 +137,7 @@ def _owners(operations: tuple[_Operation, ...]) -> dict[int, int]:
 
 
 def _buffers(operations: Iterable[_Operation]) -> Iterator[VendorBuffer]:
-    """Give where each result lies, and from its own step to the last that reads it."""
+    """Give where each result in DRAM lies, and from its own step to the last that reads it."""
     steps = tuple(operations)
     last = {name: at for at, operation in enumerate(steps) for name in operation.operands}
     for at, operation in enumerate(steps):
@@ -143,9 +146,9 @@ def _buffers(operations: Iterable[_Operation]) -> Iterator[VendorBuffer]:
             if size is None or entry.get("address") is None:
                 continue
             address = int(entry["address"])
-            memory = "local" if address < LOCAL_BYTES else "DRAM"
-            end = last.get(entry["name"], at) + 1
-            yield VendorBuffer(entry["name"], address, size, memory, at, end)
+            if address >= LOCAL_BYTES:
+                end = last.get(entry["name"], at) + 1
+                yield VendorBuffer(entry["name"], address, size, "DRAM", at, end)
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:

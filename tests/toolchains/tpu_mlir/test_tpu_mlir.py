@@ -151,6 +151,14 @@ def test_a_layer_has_the_cycles_that_it_computes_and_those_that_it_waits_for() -
     assert (first.op, first.shape, first.dram_bytes) == ("Conv2D", (1, 4, 16, 16), 512)
 
 
+def test_buffers_are_those_in_dram() -> None:
+    found = {buffer.name: buffer for buffer in parse_report((RECORDED / "report.txt").read_text()).buffers}
+    assert set(found) == {"heat_Sigmoid_f32", "mean_GlobalAveragePool"}
+    assert found["heat_Sigmoid_f32"].size_bytes == 4 * 16 * 16 * 4
+    assert found["mean_GlobalAveragePool"].size_bytes == 4 * 4
+    assert found["heat_Sigmoid_f32"].memory == "DRAM"
+
+
 def test_layers_carry_our_tensors_names() -> None:
     found = with_tensors(parse_report((RECORDED / "report.txt").read_text()), segment().graph)
     tensors = {layer.name: layer.tensors for layer in found.layers}
