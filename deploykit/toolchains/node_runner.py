@@ -93,8 +93,7 @@ class NodeRunner:
         if info is None or info.dtype == "undefined":
             raise input_error(
                 f"{node.op} {node.id!r}",
-                f"it reads {name!r}, which is no tensor of a known type, so that it cannot run alone",
-                "leave the replay out: `memory_replay: {frames: 0}`",
+                f"it reads {name!r}, which is no tensor of a known type",
             )
         return element_type(info.dtype)
 

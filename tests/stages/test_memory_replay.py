@@ -181,6 +181,29 @@ def test_sizes_that_depend_on_data_run_in_the_room_of_their_bound(bench: Any) ->
     assert (run.bit_equal, run.faults, run.skipped) == (True, (), ())
 
 
+def test_a_network_with_sequences_is_not_proved_and_says_so(bench: Any) -> None:
+    partition = bench.whole(
+        f"""{HEADER} net (float[4,4] x) => (float[4,4] y) {{
+            s = SplitToSequence<axis=0>(x) a = ConcatFromSequence<axis=0>(s) y = Relu(a)
+        }}"""
+    )
+    memory = plan_memory(partition, OWN_TYPES, profile=profile_of(bench), params=MemoryParams())
+
+    answer = replay_memory(
+        partition,
+        OWN_TYPES,
+        memory,
+        clips(partition),
+        params=MemoryReplayParams(),
+        workspace=bench.workspace,
+    )
+
+    assert answer.runs == ()
+    assert answer.notices[0].startswith(
+        "the memory plan was not proved by execution, as a node cannot run alone:"
+    )
+
+
 def test_no_frames_leave_it_out_with_a_notice_and_fewer_are_an_error(bench: Any) -> None:
     partition, memory = planned(bench)
 

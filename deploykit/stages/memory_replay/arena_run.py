@@ -16,6 +16,7 @@ from deploykit.analysis.views import permutation
 from deploykit.artifacts.graph import NodeInfo, reads
 from deploykit.artifacts.memory import MemoryPlan
 from deploykit.artifacts.model import Partition
+from deploykit.core.errors import InputError
 from deploykit.stages.memory_replay.stored_values import StorageForm, storage_forms
 from deploykit.toolchains.node_runner import NodeRunner
 from deploykit.toolchains.reference import zeros
@@ -159,13 +160,26 @@ def _planned(
                     fed[name] = _read(network, memory, name, plain, forms, loose)
             for name in filter(None, node.outputs):
                 memory.check_overwrites(name, node, wanted, where)
-            for name, value in runner.run(node, fed).items():
+            for name, value in _results(memory, node, fed, plain, where, runner).items():
                 if name not in memory.plan.turned:
                     _write(memory, name, value, forms, loose)
             memory.free(segment.name, step + 1)
         memory.free("shared", index + 1, keep=network.outputs)
     memory.end_frame(number, wanted)
     return dict(_outputs(network, memory, plain, forms, loose, runner))
+
+
+def _results(
+    memory: Memory, node: NodeInfo, fed: Frame, plain: Frame, where: str, runner: NodeRunner
+) -> dict[str, Array]:
+    """Run a node; one that cannot run on destroyed inputs is one more fault, and its plain results go on."""
+    try:
+        return runner.run(node, fed)
+    except InputError as error:
+        if not memory.faults:
+            raise
+        memory.faults.append(f"{where}: it cannot run on what lies there: {error}")
+        return {name: plain[name] for name in node.outputs if name}
 
 
 def _outputs(
