@@ -216,6 +216,7 @@ def ranges(place: Path) -> dict[str, Any]:
             "npu_cycles": binaries.binaries[0].report.cycles,
             "conversions": sum(layer.op == "exDataConvert" for layer in layers),
         }
+        show(label, found)
     return found
 
 

@@ -26,7 +26,8 @@ class DumpedTensor:
 class DumpSet:
     """Dumps of one network in execution order. `clips` gives each clip's frame count, in order; `left_out`
     names the tensors that exist but were not dumped (excluded by pattern, or no tensor of one shape in
-    every frame). `state` holds (output, input) pairs: what a frame writes and the next one reads."""
+    every frame). `state` holds (output, input) pairs: what a frame writes and the next one reads. `golden` is
+    a vendor's own float run of the same tensors, each segment fed with what its simulator gave before."""
 
     network: str
     label: str
@@ -34,6 +35,7 @@ class DumpSet:
     tensors: tuple[DumpedTensor, ...]
     left_out: tuple[str, ...] = ()
     state: tuple[tuple[str, str], ...] = ()
+    golden: tuple[DumpedTensor, ...] = ()
 
 
 @dataclass(frozen=True)

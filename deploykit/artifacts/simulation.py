@@ -31,8 +31,9 @@ class OutputCosine:
 @dataclass(frozen=True)
 class Simulation:
     """The simulator beside the other runs of the same frames. `toolchain` is empty where nothing was
-    compiled. `steps` go from float to the simulator, `broke` says which of them broke. `left_out` names the
-    tensors that the simulator does not show."""
+    compiled. `steps` go from float to the simulator, `broke` says which of them broke; two more stand behind
+    them where the vendor's tool dumps its own float run. `left_out` names the tensors that the simulator does
+    not show."""
 
     network: str
     toolchain: str

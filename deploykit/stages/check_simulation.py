@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from deploykit.stages.call import StageCall
 
 
+GOLDEN_LABEL = "vendor's float"
+
+
 def check_simulation(
     reference: DumpSet,
     quantized: DumpSet,
@@ -54,10 +57,25 @@ def check_simulation(
         chip=binaries.chip,
         comparison=whole,
         outputs=tuple(_cosines(outputs, first, whole)),
-        steps=tuple(_summary(step) for step in steps),
+        steps=tuple(_summary(step) for step in (*steps, *_golden_steps(runs, simulated, reader, options))),
         broke=broken_step(steps),
         left_out=simulated.left_out,
     )
+
+
+def _golden_steps(
+    runs: list[DumpSet], simulated: DumpSet, reader: Reader, options: CompareParams
+) -> list[Step]:
+    """Compare the vendor's float run with ours and with its simulator; none where there is no such run."""
+    if not simulated.golden:
+        return []
+    golden = dataclasses.replace(simulated, label=GOLDEN_LABEL, tensors=simulated.golden)
+    names = {tensor.name for tensor in golden.tensors}
+    before, after = _only(runs[0], names), _only(runs[2], names)
+    return [
+        _step(compare_dumps(before, golden, reader=reader, params=options)),
+        _step(compare_dumps(golden, after, reader=reader, params=options)),
+    ]
 
 
 def _only(dumps: DumpSet, names: set[str]) -> DumpSet:

@@ -35,6 +35,10 @@ Values: TypeAlias = dict[str, Array]
 Runner: TypeAlias = Callable[[list[Values]], list[Values]]
 
 
+GOLDEN = "::golden"
+"""Stands behind the names of tensors that the vendor's own float run gave."""
+
+
 @dataclass
 class SimulatedChain:
     """Runs clips; `runners` takes the frames of one segment to its outputs. `left_out` fills with the names
@@ -171,6 +175,9 @@ def _simulator(
         done = toolchain.simulate(job, compiled, given, environment, tensors=shown)
         left_out.update(done.renamed)
         results = [read_frame(file) for file in frame_files(done.frames)]
+        if done.golden is not None:
+            for values, file in zip(results, frame_files(done.golden), strict=True):
+                values |= {f"{name}{GOLDEN}": value for name, value in read_frame(file).items()}
         shutil.rmtree(folder)
         if len(results) != len(frames):
             what = f"the simulator gave {len(results)} of {len(frames)} frames"

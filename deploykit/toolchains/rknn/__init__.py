@@ -104,6 +104,8 @@ def compile(job: Job, environment: Environment) -> Compiled:
     file = job.folder / f"{job.name}.rknn"
     _, text = _run(job, environment, {**asked, "action": "build", "export": str(file)}, "build")
     files = (file, *(job.folder / name for name in more))
+    if asked["auto_hybrid"] and asked["dtype"] is not None:
+        files += request.keep_calibration(job)
     return Compiled(files, with_tensors(parse_report(text), job.segment.graph), notices)
 
 
@@ -120,6 +122,8 @@ def simulate(
     asked = request.build_request(job)
     if request.wants_two_steps(job):
         asked["step1"] = request.step1_files(job)
+    elif asked["dtype"] is not None and job.calibration is None:
+        request.unpack_calibration(job)
     results, golden = job.folder / "simulated", job.folder / "golden"
     more = {"frames": str(frames), "results": str(results), "golden": str(golden), "layers": bool(tensors)}
     answer, _ = _run(job, environment, {**asked, "action": "build", **more}, "simulate")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deploykit.artifacts.precision import Scheme, is_integer
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
+from deploykit.toolchains.frame_files import frame_files
 from deploykit.toolchains.plan_files import rknn as plan_file
 from deploykit.toolchains.plan_files.source import SegmentPlan
 from deploykit.toolchains.protocol import Job
+
+KEPT = "kept_calibration"
 
 ALGORITHMS = ("normal", "kl_divergence", "mmse")
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -33,7 +38,7 @@ def build_request(job: Job) -> dict[str, Any]:
         "model": str(job.model),
         "inputs": list(job.segment.graph.inputs),
         "outputs": list(job.segment.graph.outputs),
-        "calibration": str(job.calibration),
+        "calibration": str(job.calibration or job.folder / KEPT),
         "config": {"quantized_algorithm": job.options.get("algorithm", ALGORITHMS[0])} if dtype else {},
         "auto_hybrid": float(job.options.get("auto_hybrid", 0)),
     }
@@ -53,6 +58,22 @@ def wants_two_steps(job: Job) -> bool:
     """Say whether to build in the toolkit's two steps: all integers are, for the files of the first hold all
     that the second needs, also when it is done again to simulate. Only the toolkit's own search is not."""
     return base_dtype(job.plan) is not None and not job.options.get("auto_hybrid")
+
+
+def keep_calibration(job: Job) -> tuple[Path, ...]:
+    """Copy the frames beside the binary: the toolkit's own search reads them again to simulate."""
+    assert job.calibration is not None
+    files = tuple(job.folder / f"{KEPT}-{file.name}" for file in frame_files(job.calibration))
+    for file in files:
+        shutil.copyfile(job.calibration / file.name.removeprefix(f"{KEPT}-"), file)
+    return files
+
+
+def unpack_calibration(job: Job) -> None:
+    """Put kept frames where the request says that they are."""
+    (job.folder / KEPT).mkdir()
+    for file in sorted(job.folder.glob(f"{KEPT}-*.npz")):
+        shutil.copyfile(file, job.folder / KEPT / file.name.removeprefix(f"{KEPT}-"))
 
 
 def step1_files(job: Job) -> dict[str, str]:
