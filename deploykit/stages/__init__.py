@@ -143,7 +143,7 @@ STAGES: dict[str, Stage] = {
     "compile": Stage(
         "compile",
         "Compile the segments with a vendor's toolchain, if asked.",
-        version=1,
+        version=2,
         reads=("split", "precision", "quantize"),
         section="compile",
         data="calibration",
@@ -151,7 +151,7 @@ STAGES: dict[str, Stage] = {
     "simulate": Stage(
         "simulate",
         "Dump every layer of the compiled network, as the vendor's simulator computes it.",
-        version=1,
+        version=2,
         reads=("split", "precision", "quantize", "compile"),
         section="dump",
         data="validation",
@@ -159,7 +159,7 @@ STAGES: dict[str, Stage] = {
     "check_simulation": Stage(
         "check_simulation",
         "Compare the simulator with the float and the quantized network: which step broke.",
-        version=1,
+        version=2,
         reads=("split", "dump", "dump_quantized", "compile", "simulate"),
         section="compare",
     ),
