@@ -16,6 +16,10 @@ MOST_FAILURES = 25
 """After so many sets of blocks without a packing, banks aren't packed anew any more."""
 
 
+MOST_BLOCKS = 200
+"""A bank of more blocks is packed by greedy rules alone, and only as a whole."""
+
+
 class Block(NamedTuple):
     """A placed need: bytes [offset, top) over [first, end); `which` counts the needs of its item's option."""
 
@@ -131,11 +135,7 @@ class Layout:
             if offset is not None:
                 used = sum(block.top - block.offset for block in meeting)
                 gaps.append((self.problem.room - used, bank, offset))
-            elif (
-                self.repack_nodes
-                and len(self.hopeless) < MOST_FAILURES
-                and _peak(meeting, need) + size <= self.problem.room
-            ):
+            elif self._may_repack(blocks) and _peak(meeting, need) + size <= self.problem.room:
                 tight.append(bank)
         for bank in tight if not gaps else ():
             packed = self._packed([*self.banks[bank], Block(0, size, need.first, need.end, item, which)])
@@ -157,13 +157,18 @@ class Layout:
             for other, time in times
         )
 
+    def _may_repack(self, blocks: Sequence[Block]) -> bool:
+        few = len(blocks) < MOST_BLOCKS and len(self.hopeless) < MOST_FAILURES
+        return self.repack_nodes > 0 and few
+
     def _packed(self, blocks: Sequence[Block]) -> list[Block] | None:
         """Give blocks other offsets so that a bank holds them; None, and remembered, where that failed."""
         in_order = sorted(blocks, key=lambda block: (block.first, block.end, block.top - block.offset))
         rectangles = tuple(Rectangle(block.top - block.offset, block.first, block.end) for block in in_order)
         if rectangles in self.hopeless:
             return None
-        packing = pack(PackingProblem(rectangles, self.problem.alignment), node_limit=self.repack_nodes)
+        nodes = self.repack_nodes if len(blocks) < MOST_BLOCKS else 0
+        packing = pack(PackingProblem(rectangles, self.problem.alignment), node_limit=nodes)
         if packing.bound.objective > self.problem.room:
             self.hopeless.add(rectangles)
             return None

@@ -16,6 +16,9 @@ REPACK_NODES = 100
 """How far one bank's offsets are searched while banks are filled."""
 
 
+FEW_ITEMS = 100
+"""Larger problems than this aren't searched to the end."""
+
 TRIES_PER_ITEM = 50
 """So many refills an item are enough before the tree search; small problems need few."""
 
@@ -50,7 +53,7 @@ def plan_banks(problem: BankProblem, *, step_limit: int = 4000) -> BankChoice:
     run.offer(better, "refilled in parts")
     steps += more
     chosen, saving, method = run.best.chosen(), run.best.saving, run.method
-    if saving < most:
+    if saving < most and len(options) <= FEW_ITEMS:
         outcome = search(problem, options, relaxation, known=saving, step_limit=step_limit)
         steps += outcome.steps
         if outcome.chosen is not None:

@@ -21,6 +21,10 @@ SWEEPS = 10
 """At most so many reserves are tried."""
 
 
+FEW_ITEMS = 100
+"""With more items than this the beam is narrower in proportion, so that a sweep takes about as long."""
+
+
 @dataclass(frozen=True)
 class Pooled:
     """No choice of memory as one pool saves more than `most`."""
@@ -38,6 +42,8 @@ def best_pooled(table: Table, relaxation: Relaxation, realise: Realise, *, known
     )
     whole = min(table.room, sum(size for size, _ in sizes))
     stays = _fractional(sizes, whole)
+    decided = sum(len(items) for items in rows.decided)
+    beam = max(beam * FEW_ITEMS // max(decided, FEW_ITEMS), 1)
     most, steps, low, rest = known, 0, 0, relaxation.most_saving
     for _ in range(SWEEPS):
         found = sweep(table, rows, relaxation, room=table.room - low, more_than=known - stays, beam=beam)

@@ -122,14 +122,15 @@ def item_starts(table: Table) -> Ints:
 
 def _use(table: Table, profit: Ints) -> Ints:
     """Give the units that the items' best options take at each slice."""
-    change = np.zeros(table.slices + 1, dtype=np.int64)
     starts = item_starts(table)
-    ends = np.append(starts[1:], len(profit))
-    needs_end = np.append(table.needs_at[1:], len(table.size))
-    for start, end in zip(starts, ends, strict=True):
-        row = start + int(np.argmax(profit[start:end]))
-        if profit[row] > 0:
-            for need in range(table.needs_at[row], needs_end[row]):
-                change[table.first[need]] += table.size[need]
-                change[table.end[need]] -= table.size[need]
+    counts = np.diff(np.append(starts, len(profit)))
+    best = np.repeat(np.maximum.reduceat(profit, starts), counts)
+    winners = np.flatnonzero((profit == best) & (profit > 0))
+    _, firsts = np.unique(table.item[winners], return_index=True)  # one row an item, where several are equal
+    chosen = np.zeros(len(profit), dtype=bool)
+    chosen[winners[firsts]] = True
+    needs = np.repeat(chosen, np.diff(np.append(table.needs_at, len(table.size))))
+    change = np.zeros(table.slices + 1, dtype=np.int64)
+    np.add.at(change, table.first[needs], table.size[needs])
+    np.add.at(change, table.end[needs], -table.size[needs])
     return np.cumsum(change)[:-1]
