@@ -174,6 +174,7 @@ def _row(group: _Group, schemes: Mapping[str, str], second: float | None) -> Che
     ours_s = sum(cost.time_s for cost in costs)
     row = CheckedLayer(
         tensor=group.tensor,
+        nodes=tuple(node.node for node in group.ours),
         ops=tuple(node.op for node in group.ours),
         theirs_ops=tuple(dict.fromkeys(layer.op for layer in group.theirs)),
         ours_s=ours_s,

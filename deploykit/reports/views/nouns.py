@@ -381,10 +381,12 @@ class TradeoffView:
 class CheckedLayer:
     """A layer as a vendor's compiler has it, with the nodes of ours that it computes.
 
-    `ratio` is our time over theirs; `reason` says which term differs where one is more than twice the other.
+    `nodes` are their ids, `ops` their operators. `ratio` is our time over theirs; `reason` says which term
+    differs where one is more than twice the other.
     """
 
     tensor: str
+    nodes: tuple[str, ...]
     ops: tuple[str, ...]
     theirs_ops: tuple[str, ...]
     ours_s: float
