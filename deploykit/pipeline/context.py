@@ -109,6 +109,9 @@ class Context:
         if step.stage_name == "split" and not params.toolchain:
             # what the compiler refuses is split off before it is compiled
             return dataclasses.replace(params, toolchain=options["compile"].toolchain)
+        if step.stage_name == "sensitivity" and params.mode == "auto":
+            needed = options["precision"].policy == "budget"
+            return dataclasses.replace(params, mode="measured" if needed else "off")
         return params
 
     def key(self, step: Step, inputs: Mapping[str, str]) -> StepKey:

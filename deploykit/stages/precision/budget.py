@@ -93,7 +93,9 @@ def _check(sensitivity: Sensitivity, budget: Budget) -> None:
         what = (
             f"the policy budget needs errors of single layers, and sensitivity.mode is {sensitivity.mode!r}"
         )
-        faults.append(Fault("precision.policy", what, "set sensitivity.mode to measured or estimated"))
+        faults.append(
+            Fault("precision.policy", what, "leave sensitivity.mode out, or set it to measured or estimated")
+        )
     if budget.minimise == "error" and budget.most_time_s is None and budget.most_weight_bytes is None:
         what = "the least error without a bound is no rounding at all"
         faults.append(Fault("precision.budget", what, "set most_time_s or most_weight_bytes"))

@@ -17,6 +17,13 @@ from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement
 from deploykit.stages.quantize.statistics import InputStatistics
 
+REFIT_SAMPLES = 4
+"""How many positions an 8-bit layer has to be seen at for each of its columns before it is fitted to them.
+
+Fewer, and the fit follows their noise: with 2.7 positions a column, a sentence encoder in w8a8 had 20.3 dB
+with the fit and 23.9 dB without. What 4-bit layers have lost is larger, and worth it.
+"""
+
 
 @dataclass(frozen=True)
 class RoundedWeight:
@@ -63,7 +70,8 @@ def rerounded(
     """Round a layer's weights for the inputs that it has in the quantized network."""
     corrected = params.bias_correction and layer.bias is not None
     weights = _original(layer)
-    if params.refit:
+    scarce = layer.use.bits >= 8 and seen.samples < REFIT_SAMPLES * seen.gram.shape[2]
+    if params.refit and not scarce:
         weights = seen.suited(weights, centred=corrected)
     grid, scales = _scales(weights, [layer], parameters, placement, params)
     share = damping(seen.gram, seen.samples)

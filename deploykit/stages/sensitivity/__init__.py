@@ -30,7 +30,7 @@ def measure_sensitivity(
     workspace: Workspace,
     folder: Path = Path(),
 ) -> Sensitivity:
-    """Give each layer's error at each scheme, over the frames of the clips; nothing where `mode` is "off".
+    """Give each layer's error at each scheme, over the clips' frames; nothing in the modes "off" and "auto".
 
     A layer's weights are those that the quantize stage would write for it (with its default options), and its
     results are rounded as they would be. State enters each frame as the float network has it.
@@ -39,7 +39,7 @@ def measure_sensitivity(
     Raises:
         InputError: no frames, no such metric, outputs that the network does not have, no real outputs.
     """
-    if params.mode == "off":
+    if params.mode in ("off", "auto"):  # a pipeline has put the mode that its policy needs in place of "auto"
         return Sensitivity(partition.network, "off", params.measure, 0, (), ())
     from deploykit.stages.sensitivity.network import network_sensitivity  # pulls onnx in: only when it is run
 

@@ -78,6 +78,7 @@ def network_sensitivity(
     layers = tuple(_layer(unit, errors, params.schemes) for unit in units)
     whole = tuple(SchemeError(scheme, errors[WHOLE, scheme]) for scheme in params.schemes)
     notices = tuple(_said(params, layers, whole))
+    assert params.mode != "auto"  # `measure_sensitivity` measures nothing then
     return Sensitivity(
         partition.network,
         params.mode,

@@ -13,8 +13,9 @@ from deploykit.artifacts.sensitivity import Measure
 class SensitivityParams:
     """Options of the sensitivity stage.
 
-    `mode` "off": nothing is measured. "measured": one layer after the other is quantized. "restored": all are
-    quantized, one layer after the other is not. "estimated": as "measured" by a quick second-order estimate.
+    `mode` "auto": "measured" where the precision policy is `budget`, else "off". "off": nothing is measured.
+    "measured": one layer after the other is quantized. "restored": all are quantized, one layer after the
+    other is not. "estimated": as "measured" by a quick second-order estimate.
     `metric` is a function of yours (`package.module:function`, beside the pipeline or installed) for the
     measure "metric": it takes a frame's true outputs and the others, by name, and gives an error from 0 up.
     `schemes` are tried on every layer. `measure` compares outputs; `outputs` are those that matter (empty:
@@ -22,7 +23,7 @@ class SensitivityParams:
     this machine, or the address of a dask scheduler (`tcp://...`) whose workers see the same folders.
     """
 
-    mode: Literal["off", "measured", "estimated", "restored"] = "off"
+    mode: Literal["auto", "off", "measured", "estimated", "restored"] = "auto"
     schemes: tuple[Scheme, ...] = ("w8a8", "w8a16", "w4a16", "w4a8")
     measure: Measure = "noise"
     outputs: tuple[str, ...] = ()

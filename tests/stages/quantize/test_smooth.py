@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from tests.stages.quantize.test_narrow import clip_of, noise, plan_of, proto_of, quantized, sqnr_db
+from tests.stages.quantize.test_narrow import Array, clip_of, noise, plan_of, proto_of, quantized, sqnr_db
 
 if TYPE_CHECKING:
     from tests.stages.conftest import Bench
@@ -51,7 +51,11 @@ def test_a_hard_swish_on_a_layers_way_out_gets_factors_and_one_behind_codes_does
     text = (
         """g (float[6,16] x) => (float[6,5] y) { h = Gemm (x, w1, b) r = HardSwish (h) y = MatMul (r, w2) }"""
     )
-    weights = {"w1": noise(16, 16) * sizes, "b": noise(16) * sizes, "w2": noise(16, 5) / sizes[:, None]}
+    weights: dict[str, Array] = {
+        "w1": noise(16, 16) * sizes,
+        "b": noise(16) * sizes,
+        "w2": noise(16, 5) / sizes[:, None],
+    }
     net = bench.whole(bench.model(text, **weights))
     plan, seen = plan_of(net, "w8a8"), clip_of(6, 16)
     fused = dataclasses.replace(plan, fused=("h",))
