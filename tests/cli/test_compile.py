@@ -58,7 +58,7 @@ def test_nothing_is_compiled_unless_asked(shell: Any) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("{toolchain: rkn}", "compile.toolchain: no toolchain 'rkn', did you mean 'rknn'?"),
+        ("{toolchain: rkn}", "toolchain (of split or compile): no toolchain 'rkn', did you mean 'rknn'?"),
         ("{toolchain: rknn}", "compile.chip: rknn needs one; one of: rk3588, rk3576"),
         ("{toolchain: rknn, chip: rk3588}", "toolchain rknn: it is not installed in"),
         ("{toolchain: reference, chip: rk3588}", "compile.chip: reference has no chip 'rk3588'"),

@@ -65,7 +65,9 @@ def narrowed(profile: ChipProfile, toolchain: str, folder: Path) -> ChipProfile:
 
     taken = {
         item.op
-        for item in load_toolchain(toolchain, "split.toolchain", folder=folder).capabilities().operators
+        for item in load_toolchain(toolchain, "toolchain (of split or compile)", folder=folder)
+        .capabilities()
+        .operators
     }
     if not taken:
         return profile
