@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from typing import Any
 
-from deploykit.artifacts.banks import BankItem, BankPlan
+import pytest
+
+from deploykit.analysis.planned import as_planned
+from deploykit.artifacts.banks import BankItem, BankPlan, BankStay
+from deploykit.artifacts.memory import MemoryPlan
+from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.core.profile import Quantity
 from deploykit.stages.memory import MemoryParams, plan_memory
@@ -32,13 +38,17 @@ net (float[1,16] x) => (float[1,16] y) {{
 
 
 def banks_of(bench: Any, text: str, on_chip_bytes: float | None, **on_chip: Any) -> BankPlan | None:
+    return plan_of(bench, text, on_chip_bytes, **on_chip).banks
+
+
+def plan_of(bench: Any, text: str, on_chip_bytes: float | None, **on_chip: Any) -> MemoryPlan:
     chip = bench.profile()
     memory = dataclasses.replace(
         chip.on_chip, size_bytes=Quantity(on_chip_bytes, "test"), alignment_bytes=4, **on_chip
     )
     profile = dataclasses.replace(chip, on_chip=memory)
     params = MemoryParams(in_place=False)
-    return plan_memory(bench.whole(text), OWN_TYPES, profile=profile, params=params).banks
+    return plan_memory(bench.whole(text), OWN_TYPES, profile=profile, params=params)
 
 
 def item(plan: BankPlan | None, name: str) -> BankItem:
@@ -117,3 +127,69 @@ def test_a_tensor_larger_than_a_bank_is_passed_on_in_tiles_with_a_halo(bench: An
     assert tiled.stays[0].size_bytes == 160
     # both Convs run over steps 0 and 1
     assert (tiled.stays[0].first_step, tiled.stays[0].end_step) == (0, 2)
+
+
+def random_graph(seed: int) -> str:
+    """A network of 14 elementwise operators on sizes of 64 bytes, whose operands are any earlier tensors."""
+    chance = random.Random(seed)
+    names = ["x"]
+    lines = []
+    for index in range(14):
+        a, b = chance.choice(names[-3:]), chance.choice(names)
+        lines.append(f"    t{index} = Add({a}, {b})" if a != b else f"    t{index} = Exp({a})")
+        names.append(f"t{index}")
+    return f"{HEADER}\nnet (float[1,16] x) => (float[1,16] t13) {{\n" + "\n".join(lines) + "\n}"
+
+
+def moved_when_run(partition: Partition, plan: BankPlan) -> int:
+    """Run a frame of random bytes inside banks and DRAM; give the bytes moved off chip.
+
+    A tensor is read where the plan has it at that step, and has to hold its value there.
+    """
+    chance = random.Random(1)
+    graph = partition.segments[0].graph
+    stays = {item.tensors[0]: item.stays for item in plan.items}
+    banks = [bytearray(b"\xa5" * plan.bank_bytes) for _ in range(plan.bank_count)]
+    values = {"x": chance.randbytes(64)}
+    dram = dict(values)
+    moved = 0
+    readers = {
+        name: [step for step, node in enumerate(graph.nodes) if name in node.inputs] for name in graph.tensor
+    }
+
+    def stay_at(name: str, step: int) -> BankStay | None:
+        return next((s for s in stays.get(name, ()) if s.first_step <= step < s.end_step), None)
+
+    def place(stay: BankStay) -> slice:
+        return slice(stay.offset_bytes, stay.offset_bytes + 64)
+
+    for step, node in enumerate(graph.nodes):
+        for name in dict.fromkeys(node.inputs):
+            stay = stay_at(name, step)
+            if stay is None or stay.first_step == step:
+                assert dram[name] == values[name], f"{name} is not in DRAM at step {step}"
+                moved += 64
+                if stay is not None:  # a refill
+                    banks[stay.bank][place(stay)] = values[name]
+            else:
+                assert banks[stay.bank][place(stay)] == values[name], f"{name} lost its value before {step}"
+        (name,) = node.outputs
+        values[name] = chance.randbytes(64)
+        stay = stay_at(name, step)
+        if stay is not None:
+            banks[stay.bank][place(stay)] = values[name]
+        if name in graph.outputs or any(stay_at(name, at) != stay or stay is None for at in readers[name]):
+            dram[name] = values[name]
+            moved += 64
+    return moved
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_moved_when_run_inside_the_banks_is_what_the_plan_says(bench: Any, seed: int) -> None:
+    for count, room in ((1, 128), (1, 256), (2, 128)):
+        text = random_graph(seed)
+        memory = plan_of(bench, text, count * room, bank_count=count)
+        plan = memory.banks
+        assert plan is not None
+        assert moved_when_run(as_planned(bench.whole(text), memory), plan) == plan.traffic_bytes
+        assert plan.traffic_bytes <= plan.greedy_bytes <= plan.all_dram_bytes
