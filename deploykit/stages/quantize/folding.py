@@ -16,6 +16,9 @@ from deploykit.stages.quantize.prepare import PreparedSegment
 
 SCALINGS = frozenset({"Add", "Div", "Mul", "Sub"})
 
+SPREAD_SAID = 2.0
+"""From this ratio of the largest factor to the smallest on, a notice names it: a bit that one scale loses."""
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -45,6 +48,7 @@ def fold_channel_factors(segment: PreparedSegment, schemes: Mapping[str, Scheme]
     for conv in [node for node in graph.node if _is_learned(node, segment)]:
         first, last = conv.output[0], conv.output[0]
         weight, bias = _parameters(conv, segment)
+        before = weight
         while last not in outputs and len(readers.get(last, ())) == 1:
             follower = readers[last][0]
             values = _channel_values(follower, last, list(weight.shape), segment, schemes)
@@ -57,11 +61,21 @@ def fold_channel_factors(segment: PreparedSegment, schemes: Mapping[str, Scheme]
             conv.output[0] = last
             ids[last] = first
             graph.initializer.extend(_new_parameters(conv, weight, bias))
-            notices.append(f"{first} has no scale of its own: the Conv gives {last} at once")
+            notices.append(_notice(first, last, before, weight))
     kept = [node for node in graph.node if node.name not in gone]
     del graph.node[:]
     graph.node.extend(kept)
     return Folded(dataclasses.replace(segment, model=model) if ids else segment, ids, tuple(notices))
+
+
+def _notice(first: str, last: str, before: Array, after: Array) -> str:
+    """Say what was folded, and how far the channels' factors reach."""
+    sizes = [numpy.abs(weight).reshape(len(weight), -1).max(axis=1) for weight in (before, after)]
+    known = (sizes[0] > 0) & (sizes[1] > 0)
+    factors = sizes[1][known] / sizes[0][known]
+    spread = factors.max(initial=0.0) / factors.min(initial=numpy.inf) if known.any() else 1.0
+    reach = f", whose channels' factors differ {spread:.3g}-fold" if spread > SPREAD_SAID else ""
+    return f"{first} has no scale of its own: the Conv gives {last} at once{reach}"
 
 
 def _is_learned(node: NodeProto, segment: PreparedSegment) -> bool:
