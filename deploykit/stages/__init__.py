@@ -96,7 +96,7 @@ STAGES: dict[str, Stage] = {
     "quantize": Stage(
         "quantize",
         "Calibrate, and emit QDQ ONNX.",
-        version=8,
+        version=9,
         reads=("split", "precision"),
         section="quantize",
         data="calibration",

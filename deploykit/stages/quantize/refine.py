@@ -102,8 +102,8 @@ def refine(
             if corrects and params.bias_correction:
                 found.corrections[layer.id] = walk.corrected(layer)
             elif not corrects and params.rounding != "nearest" and uses.count(layer.use) == 1:
-                seen = walk.inputs(layer)
-                found.weights[layer.use] = rerounded(layer, seen, parameters, placement, params=params)
+                halves = walk.inputs(layer)
+                found.weights[layer.use] = rerounded(layer, halves, parameters, placement, params=params)
                 walk.put_weights(layer, found.weights[layer.use])
         walk.finish()
     return found
@@ -123,10 +123,11 @@ class _Walk:
     ends: Mapping[str, str]
     events: Sequence[tuple[Layer, bool]]
 
-    def inputs(self, layer: Layer) -> PairedInputs:
-        """Run both up to a layer and sample what it reads, at the same places."""
+    def inputs(self, layer: Layer) -> tuple[PairedInputs, PairedInputs]:
+        """Run both up to a layer and sample what it reads, at the same places; half of the frames each."""
         form = layer.use.form
-        seen = PairedInputs.nothing(form.groups, len(form.blocks(None)))
+        size = form.groups, len(form.blocks(None))
+        halves = PairedInputs.nothing(*size), PairedInputs.nothing(*size)
         source = self.nodes[layer.id].input[_source_at(layer)]
         self.floats.run_to(layer.source)
         self.integers.run_to(source)
@@ -136,8 +137,8 @@ class _Walk:
                 layer_columns(layer, values, numpy.random.default_rng(number))
                 for values in (now[source], wanted[layer.source])
             )
-            seen.add(*columns)
-        return seen
+            halves[2 * number >= len(self.floats.values)].add(*columns)
+        return halves
 
     def put_weights(self, layer: Layer, weight: RoundedWeight) -> None:
         """Let the quantized network go on with these weights."""

@@ -11,7 +11,7 @@ from deploykit.analysis.affine import Array, scales_that_hold
 from deploykit.analysis.rounding.descent import descended_codes
 from deploykit.analysis.rounding.gptq import gptq_codes
 from deploykit.analysis.rounding.grid import Grid, largest_scales, searched_scales
-from deploykit.analysis.rounding.paired import PairedInputs, damping
+from deploykit.analysis.rounding.paired import PairedInputs, damping, judged_damping
 from deploykit.stages.quantize.layers import Layer, Parameters, WeightUse
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement
@@ -61,19 +61,22 @@ def round_weights(
 
 def rerounded(
     layer: Layer,
-    seen: PairedInputs,
+    halves: tuple[PairedInputs, PairedInputs],
     parameters: Parameters,
     placement: Placement,
     *,
     params: QuantizeParams,
 ) -> RoundedWeight:
-    """Round a layer's weights for the inputs that it has in the quantized network."""
+    """Round a layer's weights for the inputs that it has in the quantized network, seen in two halves."""
     corrected = params.bias_correction and layer.bias is not None
     weights = _original(layer)
+    seen = halves[0].joined(halves[1])
     scarce = layer.use.bits >= 8 and seen.samples < REFIT_SAMPLES * seen.gram.shape[2]
     if params.refit and not scarce:
-        weights = seen.suited(weights, centred=corrected)
+        share = judged_damping(weights, halves, centred=corrected)
+        weights = seen.suited(weights, share, centred=corrected)
     grid, scales = _scales(weights, [layer], parameters, placement, params)
+    # what refit found best says nothing here: where inputs are as in float, any damping suits it
     share = damping(seen.gram, seen.samples)
     codes = gptq_codes(weights, scales, seen.gram, grid, damping=share)
     if params.rounding == "descent":
