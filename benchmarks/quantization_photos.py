@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--same-photographs", action="store_true", help="measure on those calibrated on")
     parser.add_argument("--no-peer", action="store_true", help="leave onnxruntime's own quantization out")
     options = parser.parse_args()
-    calibration = crops(CALIBRATION, options.crops[0], seed=options.seed)
+    # crops of one photograph together, as frames of a clip are: halves of the data judge each other
+    calibration = sorted(crops(CALIBRATION, options.crops[0], seed=options.seed), key=lambda clip: clip.name)
     photographs = CALIBRATION if options.same_photographs else MEASURED
     measured = [(clip, "") for clip in crops(photographs, options.crops[1], seed=options.seed + 1)]
     with tempfile.TemporaryDirectory() as folder:
