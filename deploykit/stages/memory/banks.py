@@ -260,7 +260,8 @@ def _notices(chip: _Chip, traffic: NetworkTraffic, listed: Sequence[Candidate]) 
     if profile.on_chip.operands_per_bank.value is None and chip.bank_count > 1:
         notices.append("the profile doesn't say whether operands may share a bank: conflicts aren't counted")
     notices += [
-        f"segment {name}: an operator's cost is not known: its nodes count as moving each tensor once"
+        f"segment {name}: an operator's cost or a tensor's size is not known: its nodes count as moving each "
+        "tensor once, those with a tensor of unknown size as moving nothing; the traffic is incomplete"
         for name in traffic.uncosted
     ]
     large = [item for item in listed if item.kind == "activation" and item.size_bytes > chip.bank_bytes]
