@@ -98,3 +98,21 @@ def test_where_nothing_is_rounded(bench: Bench, body: str, expected: set[str]) -
     net = bench.whole(bench.model(text, w=noise(4, 4, 1, 1), a=noise(4, 1, 1)))
     plan = plan_for(bench, net, "Add", "LeakyRelu", "PRelu", "Mul")
     assert rounded(bench, net, plan) == expected
+
+
+def test_a_gelu_that_is_spelt_out_is_one_function(bench: Bench) -> None:
+    """Exporters write x * (1 + Erf(x / sqrt(2))) * 0.5 below opset 20."""
+    text = """g (float[6,16] x) => (float[6,5] y)
+    <float root = {1.4142135}, float one = {1.0}, float half = {0.5}>
+    { h = MatMul (x, w1)
+      d = Div (h, root)
+      e = Erf (d)
+      s = Add (e, one)
+      m = Mul (h, s)
+      r = Mul (m, half)
+      y = MatMul (r, w2) }"""
+    net = bench.whole(bench.model(text, w1=noise(16, 16), w2=noise(16, 5)))
+    plan = plan_for(bench, net, "Gelu", "Add", "Mul")
+    assert {"h", "d", "e", "s", "m"} <= set(plan.fused)
+    assert rounded(bench, net, plan, smoothing=False) == {"x", "r", "y"}
+    assert rounded(bench, net, plan_for(bench, net, "Relu"), smoothing=False) == {"x", "h", "r", "y"}
