@@ -104,7 +104,7 @@ STAGES: dict[str, Stage] = {
     "memory": Stage(
         "memory",
         "Place every tensor: arenas, shared blocks, state buffers.",
-        version=6,
+        version=7,
         reads=("split", "precision"),
         section="memory",
         uses_profile=True,
