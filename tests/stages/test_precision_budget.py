@@ -130,7 +130,7 @@ def test_no_plan_is_a_finding_with_what_can_be_had(bench: Bench, chain: Partitio
 
 def test_errors_have_to_be_measured(bench: Bench, chain: Partition) -> None:
     nothing = Sensitivity("net", "off", "noise", 0, (), ())
-    with pytest.raises(InputError, match=r"set sensitivity\.mode to measured or estimated"):
+    with pytest.raises(InputError, match=r"leave sensitivity\.mode out, or set it to measured"):
         plan(bench, chain, Budget(), nothing)
     with pytest.raises(InputError, match="set most_time_s or most_weight_bytes"):
         plan(bench, chain, Budget(minimise="error"))
