@@ -219,7 +219,9 @@ def test_a_4_bit_plan_keeps_8_bits_where_they_cost_little(bench: Bench) -> None:
 
 def test_a_layer_behind_a_float_sum_and_scores_of_a_softmax_are_written_unrounded(bench: Bench) -> None:
     """The residual's layer and the product of query and key hand their sums over; their operands stay int8."""
-    weights = {name: numpy.ones(8, numpy.float32) for name in ("g", "b", "bias")}
+    weights: dict[str, NDArray[numpy.float32]] = {
+        name: numpy.ones(8, numpy.float32) for name in ("g", "b", "bias")
+    }
     weights |= {name: numpy.eye(8, dtype=numpy.float32) for name in ("w", "v")}
     text = """g (float[4,8] x, float[4,4] mask) => (float[4,8] y)
     <int64[2] shape = {4, 8}, float root = {2.0}>
