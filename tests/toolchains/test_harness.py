@@ -9,9 +9,10 @@ import pytest
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
 from deploykit.artifacts.model import Segment
 from deploykit.artifacts.precision import WEIGHT_BITS, Scheme
+from deploykit.core.errors import DeploykitError
 from deploykit.stages.compile.smoke import smoke_test
 from deploykit.toolchains import TOOLCHAINS, load_toolchain
-from deploykit.toolchains.environments import installed, toolchain_root
+from deploykit.toolchains.environments import environment_of, installed, toolchain_root
 
 ALL = pytest.mark.parametrize("name", TOOLCHAINS)
 
@@ -63,8 +64,8 @@ def test_a_relu_is_taken(name: str) -> None:
 @ALL
 def test_what_is_refused_names_the_node_and_what_to_do(name: str) -> None:
     toolchain = load_toolchain(name)
-    if name == "reference":
-        return  # it refuses nothing
+    if not toolchain.capabilities().operators:
+        return  # it lists none, and so refuses none before it is started
     chip, scheme = first(name)
     faults = toolchain.check(segment("Conjure", (1, 8, 16, 16), "my.own"), chip=chip, schemes={"n": scheme})
     assert len(faults) == 1
@@ -96,4 +97,8 @@ def test_the_real_thing_compiles_and_simulates_a_convolution(name: str, tmp_path
     toolchain, root = load_toolchain(name), toolchain_root()
     if toolchain.recipe is not None and installed(name, root) is None:
         pytest.skip(f"not installed: deploykit toolchain install {name}")
-    assert smoke_test(toolchain, tmp_path, root) > 0
+    try:
+        toolchain.version(environment_of(name, root))
+    except DeploykitError as error:
+        pytest.skip(str(error))
+    smoke_test(toolchain, tmp_path, root)  # raises where the results are wrong
