@@ -14,16 +14,19 @@ from tools.build_output_diff import build
 
 BARE = "import runpy, sys; sys.path.append(sys.argv[1]); sys.argv[:2] = []; runpy.run_path(sys.argv[0], run_name='__main__')"
 
+VALUES = numpy.arange(24, dtype=numpy.float32).reshape(1, 3, 2, 4)
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file, in a folder that has numpy only beside it."""
+    """The file, in a folder that has numpy and a reference beside it."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "site").mkdir()
     packages = Path(numpy.__file__).parent.parent
     for name in ("numpy", "numpy.libs"):
         if (packages / name).is_dir():
             (folder / "site" / name).symlink_to(packages / name)
+    numpy.save(folder / "ref.npy", VALUES)
     build(folder / "output_diff.pyz")
     return folder / "output_diff.pyz"
 
@@ -36,9 +39,7 @@ def run(built: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_compares_with_numpy_alone(built: Path) -> None:
-    values = numpy.arange(24, dtype=numpy.float32).reshape(1, 3, 2, 4)
-    numpy.save(built.parent / "ref.npy", values)
-    values.transpose(0, 2, 3, 1).astype(numpy.float16).tofile(built.parent / "board.bin")
+    VALUES.transpose(0, 2, 3, 1).astype(numpy.float16).tofile(built.parent / "board.bin")
     right = run(built, "ref.npy", "board.bin", "--contract", "*:layout=NHWC,dtype=fp16")
     wrong = run(built, "ref.npy", "board.bin", "--contract", "*:dtype=fp16")
     assert (right.returncode, right.stderr) == (0, "")
