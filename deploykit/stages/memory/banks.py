@@ -269,7 +269,7 @@ def _notices(chip: _Chip, traffic: NetworkTraffic, listed: Sequence[Candidate]) 
     if alone:
         named = ", ".join(f"{item.tensors[0]} ({item.size_bytes} bytes)" for item in alone[:3])
         notices.append(
-            f"{len(alone)} blocks are larger than a bank of {chip.bank_bytes} bytes and can't be passed on "
-            f"in tiles ({named}{' ...' if len(alone) > 3 else ''}): they stay in DRAM"
+            f"larger than a bank of {chip.bank_bytes} bytes, not to be passed on in tiles, and so in DRAM: "
+            f"{named}{f' and {len(alone) - 3} more' if len(alone) > 3 else ''}"
         )
     return notices
