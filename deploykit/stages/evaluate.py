@@ -54,9 +54,13 @@ def evaluate_task(
         notice = "the data has no labels: nothing to measure"
         return Evaluation(kind, 0, (), (notice,))
     faults = [
-        Fault(f"evaluate.{name}", f"{value} {name} were asked for", "give at least 1")
-        for name, value in (("clips", params.clips), ("resamples", params.resamples))
-        if value < 1
+        Fault(f"evaluate.{name}", f"{value} {name} were asked for", f"give at least {least}")
+        for name, value, least in (
+            ("clips", params.clips, 1),
+            ("resamples", params.resamples, 1),
+            ("sketches", params.sketches, 0),
+        )
+        if value < least
     ]
     if faults:
         raise InputError(*faults)

@@ -143,10 +143,14 @@ class Unlabelled(Level):
 
 def test_no_clips_is_an_error(bench: Bench) -> None:
     network = scaled(bench, 2.0)
-    params = EvaluateParams(clips=0, resamples=0)
+    params = EvaluateParams(clips=0, resamples=0, sketches=-1)
     with pytest.raises(InputError) as error:
         evaluate_task([network], [network], Level(), kind="level", params=params, workspace=bench.workspace)
-    assert [fault.where for fault in error.value.faults] == ["evaluate.clips", "evaluate.resamples"]
+    assert [fault.where for fault in error.value.faults] == [
+        "evaluate.clips",
+        "evaluate.resamples",
+        "evaluate.sketches",
+    ]
 
 
 def test_an_input_error_of_a_worker_keeps_its_faults() -> None:
