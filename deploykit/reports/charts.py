@@ -62,7 +62,7 @@ def network_charts(network: NetworkView) -> Columns:
         "depth": depth_chart(network.dumps, segments) if network.dumps else None,
         "frames": frames_chart(network.dumps) if network.dumps else [],
         "sensitivity": sensitivity_chart(network.sensitivity) if network.sensitivity else None,
-        "tradeoff": tradeoff_chart(network.tradeoff) if network.tradeoff else None,
+        "tradeoff": tradeoff_chart(network.tradeoff, network.network) if network.tradeoff else None,
         "maps": [
             {
                 "rows": picture.rows,
@@ -202,15 +202,16 @@ def sensitivity_chart(view: SensitivityView) -> Columns:
     }
 
 
-def tradeoff_chart(view: TradeoffView) -> Columns:
-    """Give the front's plans by cost and error; an error of 0 has no place on a logarithmic axis."""
+def tradeoff_chart(view: TradeoffView, network: str) -> Columns:
+    """Give the front's plans by cost and error, each with the option that takes it.
+
+    An error of 0 has no place on a logarithmic axis.
+    """
+    take = f"<br>to take it: --set networks.{escape(network)}.precision.budget.point="
     return {
         "cost": [compact(point.cost) for point in view.front],
         "error": [compact(point.error or None) for point in view.front],
-        "text": [
-            f"{_plan_text(point)}<br>to take it: precision.budget.point={index}"
-            for index, point in enumerate(view.front)
-        ],
+        "text": [f"{_plan_text(point)}{take}{index}" for index, point in enumerate(view.front)],
         "chosen": {
             "cost": compact(view.chosen.cost),
             "error": compact(view.chosen.error or None),

@@ -16,6 +16,7 @@ import pytest
 
 from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.results import NetworkResults, RunResults
+from deploykit.reports.charts import page_charts
 from deploykit.reports.html import write_html
 from deploykit.reports.views import RunView, run_view
 
@@ -151,3 +152,8 @@ def test_a_browser_draws_every_chart_without_an_error(text: str, tmp_path: Path)
     # and the schedule twice
     assert 'data-drawn="35"' in done.stdout
     assert "CONSOLE" not in done.stderr
+
+
+def test_each_plan_of_the_front_says_what_takes_it(view: RunView) -> None:
+    text = page_charts(view)["networks"][0]["tradeoff"]["text"]
+    assert text[3].endswith("to take it: --set networks.bev.precision.budget.point=3")
