@@ -20,7 +20,7 @@ enum { NONE = 0, FOUND = 1, LIMIT = 2, NO_MEMORY = 3 };
 enum { BLOCK = 64, FEW = 4096 };
 
 /* Must equal VERSION in compiled.py: a library of another version is not used. */
-EXPORT i64 core_version(void) { return 1; }
+EXPORT i64 core_version(void) { return 2; }
 
 static i64 max_of(i64 a, i64 b) { return a > b ? a : b; }
 
@@ -129,7 +129,6 @@ typedef struct {
     i64 owner, pending;   /* the node that made the component; the components that wait, as a list */
     i64 choices, width;   /* whom to place here: a range of `arena` */
     i64 next, trail;      /* the next choice; where its changes begin */
-    u64 key;              /* of the state */
     int opened;
 } Node;
 
@@ -144,47 +143,59 @@ typedef struct {
 typedef struct {
     const i64 *first, *last, *size, *twin;
     i64 room;
-    i64 *lowest, *effective, *ends, *sorted, *by_offset, *slots, *wanted, *blocked, *placed;
+    i64 *lowest, *effective, *ends, *sorted, *by_offset, *slots, *wanted, *blocked, *placed, *state;
     i64 *arena, arena_size, arena_top;
     Change *trail;
     i64 trail_size, trail_top;
-    u64 *dead;
-    i64 mask, dead_count, dead_limit;
+    i64 *dead, *store; /* where in `store` a dead state begins, by hash, 0: nowhere; its length stands before it */
+    i64 mask, store_size, dead_count, store_top;
 } Search;
-
-static u64 mix(u64 x) {
-    x ^= x >> 32;
-    x *= 0xD6E8FEB86659FD93ULL;
-    x ^= x >> 32;
-    x *= 0xD6E8FEB86659FD93ULL;
-    return x ^ (x >> 32);
-}
 
 static int meet(const Search *s, i64 a, i64 b) {
     return s->first[a] <= s->last[b] && s->first[b] <= s->last[a];
 }
 
-static i64 slot_of(const Search *s, u64 key) {
+/* Find the place of `state` in the table, or the free place that it would take; whole states are compared. */
+static i64 slot_of(const Search *s, i64 length) {
+    u64 key = 0;
+    for (i64 k = 0; k < length; k++) {
+        key = (key ^ (u64)s->state[k]) * 0x9E3779B97F4A7C15ULL;
+        key ^= key >> 32;
+    }
     i64 slot = (i64)(key & (u64)s->mask);
-    while (s->dead[slot] && s->dead[slot] != key) slot = (slot + 1) & s->mask;
+    for (; s->dead[slot]; slot = (slot + 1) & s->mask) {
+        const i64 *known = s->store + s->dead[slot];
+        if (known[-1] == length && !memcmp(known, s->state, sizeof(i64) * (size_t)length)) break;
+    }
     return slot;
 }
 
-static i64 lowest_top(Search *s, Node *node) {
+/* Find who is blocked, and write what decides the future to `state`; give the lowest top. */
+static i64 describe(Search *s, const Node *node) {
     const i64 *members = s->arena + node->members;
     i64 all = INT64_MAX, of_blocked = INT64_MAX;
-    u64 key = 0;
     for (i64 k = 0; k < node->count; k++) {
         i64 item = members[k], low = s->lowest[item], top = low + s->size[item];
         if (top < all) all = top;
         s->blocked[item] = low < node->offset || (low == node->offset && item <= node->rank);
         if (s->blocked[item] && top < of_blocked) of_blocked = top;
-        u64 place = s->blocked[item] ? 0 : (u64)low + 1;
-        key += mix((u64)item * 0x9E3779B97F4A7C15ULL + place * 0xC2B2AE3D27D4EB4FULL);
+        s->state[k] = item;
+        s->state[node->count + k] = s->blocked[item] ? -1 : low;
     }
-    key += mix((u64)of_blocked);
-    node->key = key ? key : 1;
+    s->state[2 * node->count] = of_blocked;
     return all;
+}
+
+static void remember(Search *s, const Node *node) {
+    i64 length = 2 * node->count + 1;
+    describe(s, node);
+    i64 slot = slot_of(s, length);
+    if (s->dead[slot] || 2 * s->dead_count > s->mask || s->store_top + length + 1 > s->store_size) return;
+    s->store[s->store_top] = length;
+    s->dead[slot] = s->store_top + 1;
+    memcpy(s->store + s->dead[slot], s->state, sizeof(i64) * (size_t)length);
+    s->store_top += length + 1;
+    s->dead_count++;
 }
 
 /* Raise what is blocked to the lowest top that can lift it; 0 where nothing can. */
@@ -263,11 +274,11 @@ static int grow(Search *s, i64 more) {
 }
 
 static void open_node(Search *s, Node *node, i64 *level) {
-    i64 below = lowest_top(s, node), width = 0;
+    i64 below = describe(s, node), width = 0;
     node->opened = 1;
     node->choices = s->arena_top;
     node->width = node->next = 0;
-    if (s->dead[slot_of(s, node->key)] == node->key || !lift(s, node) || overfull(s, node, level)) return;
+    if (s->dead[slot_of(s, 2 * node->count + 1)] || !lift(s, node) || overfull(s, node, level)) return;
     const i64 *members = s->arena + node->members;
     i64 *choices = s->arena + node->choices;
     for (i64 k = 0; k < node->count; k++) {
@@ -312,11 +323,11 @@ static void undo(Search *s, i64 to) {
     }
 }
 
-/* Items are numbered by rank and span the sections first..last, both included. `dead` has mask + 1 places and
- * holds the states known to be dead; `dead_count` is how many, before and after. */
+/* Items are numbered by rank and span the sections first..last, both included. `dead` has mask + 1 places for the
+ * states known to be dead, which stand in `store`; `known` is how many, and how far that is full, before and after. */
 EXPORT i64 search(i64 count, i64 sections, const i64 *first, const i64 *last, const i64 *size, const i64 *twin,
-                  const i64 *by_first, i64 room, i64 node_limit, u64 *dead, i64 mask, i64 dead_limit,
-                  i64 *dead_count, i64 *offsets, i64 *node_count) {
+                  const i64 *by_first, i64 room, i64 node_limit, i64 *dead, i64 mask, i64 *store,
+                  i64 store_size, i64 *known, i64 *offsets, i64 *node_count) {
     Search s;
     memset(&s, 0, sizeof s);
     s.first = first;
@@ -337,18 +348,21 @@ EXPORT i64 search(i64 count, i64 sections, const i64 *first, const i64 *last, co
     s.slots = malloc(bytes);
     s.wanted = calloc(1, bytes);
     s.blocked = malloc(bytes);
+    s.state = malloc(2 * bytes);
     s.dead = dead;
     s.mask = mask;
-    s.dead_limit = dead_limit;
-    s.dead_count = *dead_count;
+    s.store = store;
+    s.store_size = store_size;
+    s.dead_count = known[0];
+    s.store_top = known[1];
     i64 nodes = 0, depth = 0, status = NO_MEMORY;
     if (!level || !stack || !waiting || !s.lowest || !s.placed || !s.effective || !s.ends || !s.sorted ||
-        !s.by_offset || !s.slots || !s.wanted || !s.blocked || !grow(&s, 4 * count + 4))
+        !s.by_offset || !s.slots || !s.wanted || !s.blocked || !s.state || !grow(&s, 4 * count + 4))
         goto done;
     memcpy(s.arena, by_first, sizeof(i64) * (size_t)count);
     memcpy(s.by_offset, by_first, sizeof(i64) * (size_t)count);
     s.arena_top = count;
-    stack[0] = (Node){0, count, 0, -1, -1, -1, 0, 0, 0, 0, 0, 0};
+    stack[0] = (Node){0, count, 0, -1, -1, -1, 0, 0, 0, 0, 0};
     for (;;) {
         Node *node = &stack[depth];
         if (!node->opened) {
@@ -361,11 +375,7 @@ EXPORT i64 search(i64 count, i64 sections, const i64 *first, const i64 *last, co
             open_node(&s, node, level);
         }
         if (node->next >= node->width) {
-            i64 slot = slot_of(&s, node->key);
-            if (!s.dead[slot] && s.dead_count < s.dead_limit) {
-                s.dead[slot] = node->key;
-                s.dead_count++;
-            }
+            if (node->width) remember(&s, node); /* what is cut at once is as quickly cut again */
             depth = node->owner;
             if (depth < 0) {
                 status = NONE;
@@ -397,9 +407,10 @@ EXPORT i64 search(i64 count, i64 sections, const i64 *first, const i64 *last, co
         }
         Component next = waiting[pending];
         stack[++depth] = (Node){next.members, next.count, next.offset, next.rank, next.owner, next.next,
-                                0, 0, 0, s.trail_top, 0, 0};
+                                0, 0, 0, s.trail_top, 0};
     }
-    *dead_count = s.dead_count;
+    known[0] = s.dead_count;
+    known[1] = s.store_top;
 done:
     *node_count = nodes;
     free(level);
@@ -414,6 +425,7 @@ done:
     free(s.slots);
     free(s.wanted);
     free(s.blocked);
+    free(s.state);
     free(s.arena);
     free(s.trail);
     return status;

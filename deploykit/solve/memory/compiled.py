@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Ints: TypeAlias = NDArray[np.int64]
 
 LIBRARY = Path(__file__).with_name("_core.so")
-VERSION = 1
+VERSION = 2
 OFF = "DEPLOYKIT_NO_CORE"
 """Set this variable to leave the compiled core alone; the answers are the same."""
 

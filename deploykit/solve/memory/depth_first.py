@@ -7,7 +7,8 @@ one in this order; an item whose turn is over is *blocked* until something lifts
 - an item would start above a place in which another fits whole (that packing is found elsewhere),
 - a section cannot hold what is still to come: its items, stacked by their lowest offsets, end above the room
   (one machine with release times); a blocked item counts from the lowest top that can lift it,
-- the same items were left with the same lowest offsets before, and in vain (a table of 64-bit keys).
+- the same items were left with the same lowest offsets before, and in vain (whole states are compared: a
+  packing is never ruled out by a hash).
 
 What is left falls apart into components that share no time: each is searched alone, and if one cannot be
 packed the node that made it is at fault. After Moffitt, "MiniMalloc" (ASPLOS 2023), whose cuts are the
@@ -28,27 +29,32 @@ from deploykit.solve.memory.compiled import Ints, call, core, ints
 from deploykit.solve.memory.sections import Sections
 
 STATUS: tuple[Literal["none", "found", "limit"], ...] = ("none", "found", "limit")
-TABLE_BITS = 20
-"""Half as many dead states are remembered at most as this gives places: 8 MB."""
+STATES = 1 << 17
+"""How many dead states are remembered at most, for one order."""
+
+WORDS = 1 << 21
+"""How many numbers they may take: 16 MB."""
 
 
 @dataclass
 class DeadStates:
-    """Keys of states that cannot be completed, for one order and one capacity; kept from search to search."""
+    """States that cannot be completed, for one order and one capacity; kept from search to search.
 
-    count: int = 0
-    keys: set[int] = field(default_factory=set)
-    table: NDArray[np.uint64] | None = None
+    A state lists who is left, then their lowest offsets (-1: blocked), then the lowest top of the blocked.
+    """
 
-    @property
-    def limit(self) -> int:
-        """How many are remembered."""
-        return 1 << (TABLE_BITS - 1)
+    states: set[bytes] = field(default_factory=set)
+    words: int = 0
+    known: Ints = field(default_factory=lambda: ints([0, 0]))
+    table: Ints | None = None
+    store: Ints | None = None
 
-    def add(self, key: int) -> None:
+    def add(self, state: bytes) -> None:
         """Remember a state, if there is room."""
-        if len(self.keys) < self.limit:
-            self.keys.add(key)
+        words = len(state) // 8 + 1  # its length counts, too
+        if state not in self.states and len(self.states) < STATES and self.words + words <= WORDS:
+            self.states.add(state)
+            self.words += words
 
 
 def depth_first(
@@ -58,15 +64,14 @@ def depth_first(
     library = core()
     if library is None:
         return _Search(sections, room, dead).run(node_limit)
-    if dead.table is None:
-        dead.table = np.zeros(1 << TABLE_BITS, dtype=np.uint64)
-    offsets, known, nodes = np.zeros(len(sections.indices), dtype=np.int64), ints([dead.count]), ints([0])
+    if dead.table is None or dead.store is None:
+        dead.table, dead.store = np.zeros(2 * STATES, dtype=np.int64), np.empty(WORDS, dtype=np.int64)
+    offsets, nodes = np.zeros(len(sections.indices), dtype=np.int64), ints([0])
     status = call(
         library.search, len(sections.indices), sections.count, sections.first, sections.last, sections.sizes,
-        sections.twin, sections.by_first, room, node_limit, dead.table, len(dead.table) - 1, dead.limit,
-        known, offsets, nodes,
+        sections.twin, sections.by_first, room, node_limit, dead.table, len(dead.table) - 1, dead.store,
+        len(dead.store), dead.known, offsets, nodes,
     )  # fmt: skip
-    dead.count = int(known[0])
     return STATUS[status], offsets, int(nodes[0])
 
 
@@ -83,13 +88,16 @@ class _Component:
 
 @dataclass
 class _Node:
-    """A component whose next item is to be chosen; `lowest` are all items' lowest offsets here."""
+    """A component whose next item is to be chosen; `lowest` are all items' lowest offsets here.
+
+    `state` is what to remember if it is dead; empty where it was cut at once, and is as quickly cut again.
+    """
 
     component: _Component
     lowest: Ints
     placed: NDArray[np.bool_]
     choices: list[int] | None = None
-    key: int = 0
+    state: bytes = b""
 
 
 class _Search:
@@ -103,7 +111,6 @@ class _Search:
             np.int32 if small else np.int64
         )
         self.meets = (self.first[:, None] <= self.last) & (self.first <= self.last[:, None])
-        self.salt = np.arange(len(self.size), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
     def run(self, node_limit: int) -> tuple[Literal["none", "found", "limit"], Ints, int]:
         count, nodes = len(self.size), 0
@@ -118,7 +125,8 @@ class _Search:
                 nodes += 1
                 node.choices = self._open(node)
             if not node.choices:
-                self.dead.add(node.key)
+                if node.state:
+                    self.dead.add(node.state)
                 if node.component.owner < 0:
                     return "none", offsets, nodes
                 del stack[node.component.owner + 1 :]
@@ -136,8 +144,8 @@ class _Search:
         lowest, size = node.lowest[items], self.size[items]
         tops = lowest + size
         blocked = (lowest < last.offset) | ((lowest == last.offset) & (items <= last.rank))
-        node.key = self._key(items, lowest, blocked, tops)
-        if node.key in self.dead.keys:
+        state = _state(items, lowest, blocked, tops)
+        if state in self.dead.states:
             return []
         effective = np.maximum(lowest, last.offset)
         if blocked.any() and not self._lift(items, blocked, effective, size):
@@ -147,16 +155,8 @@ class _Search:
         twin = self.sections.twin[items]
         usable = ~blocked & (lowest < tops.min()) & ((twin < 0) | node.placed[twin])
         found = items[usable]
+        node.state = state if len(found) else b""
         return [int(found[i]) for i in np.lexsort((-found, -lowest[usable]))]
-
-    def _key(self, items: Ints, lowest: Ints, blocked: NDArray[np.bool_], tops: Ints) -> int:
-        """Hash what decides the future: who is left, who is blocked, the lowest offsets of the others."""
-        place = np.where(blocked, 0, lowest + 1).astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
-        of_blocked = int(tops[blocked].min()) if blocked.any() else np.iinfo(np.int64).max
-        total = int(_mix(self.salt[items] + place).sum()) + int(
-            _mix(np.array([of_blocked], dtype=np.uint64))[0]
-        )
-        return total % (1 << 64) or 1
 
     def _lift(self, items: Ints, blocked: NDArray[np.bool_], effective: Ints, size: Ints) -> bool:
         """Raise the blocked to the lowest top that can lift them, in place; say whether there are such."""
@@ -193,9 +193,7 @@ class _Search:
         return None if pending is None else _Node(pending, lowest, placed)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread the bits of 64-bit numbers (multiplications wrap)."""
-    shift, factor = np.uint64(32), np.uint64(0xD6E8FEB86659FD93)
-    x = (x ^ (x >> shift)) * factor
-    x = (x ^ (x >> shift)) * factor
-    return x ^ (x >> shift)
+def _state(items: Ints, lowest: Ints, blocked: NDArray[np.bool_], tops: Ints) -> bytes:
+    """Write down what decides the future: who is left, who is blocked, the lowest offsets of the others."""
+    of_blocked = tops[blocked].min() if blocked.any() else np.iinfo(np.int64).max
+    return np.concatenate((items, np.where(blocked, -1, lowest), [of_blocked])).tobytes()

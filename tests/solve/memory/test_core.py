@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import random
 import shutil
 from pathlib import Path
 
@@ -37,10 +38,16 @@ def problems(draw: st.DrawFn) -> PackingProblem:
     return PackingProblem(tuple(Rectangle(size, first, first + length) for size, first, length in items))
 
 
-@given(problem=problems(), order=st.sampled_from(ORDERS), slack=st.integers(0, 2), limit=st.integers(1, 400))
+@given(
+    problem=problems(),
+    order=st.sampled_from(ORDERS),
+    slack=st.integers(0, 2),
+    limit=st.integers(1, 400),
+    words=st.sampled_from([200, 1 << 16]),  # of dead states: some room, or enough
+)
 @settings(max_examples=150, deadline=None)
 def test_both_searches_visit_the_same_nodes(
-    library: ctypes.CDLL, problem: PackingProblem, order: str, slack: int, limit: int
+    library: ctypes.CDLL, problem: PackingProblem, order: str, slack: int, limit: int, words: int
 ) -> None:
     sections = sections_of(problem, order)
     room = lower_bound(problem) // sections.unit + slack - 1
@@ -48,6 +55,7 @@ def test_both_searches_visit_the_same_nodes(
     for core in (library, None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(depth_first, "core", lambda core=core: core)
+            patch.setattr(depth_first, "WORDS", words)
             dead = DeadStates()  # the second search meets the states that the first one found dead
             first = depth_first.depth_first(sections, room, node_limit=limit, dead=dead)
             second = depth_first.depth_first(sections, room, node_limit=2 * limit, dead=dead)
@@ -56,6 +64,34 @@ def test_both_searches_visit_the_same_nodes(
     compiled, python = answers
 
     assert compiled == python
+
+
+def full_problem(seed: int) -> PackingProblem:
+    """Fill 12 bytes at each of 14 times: some end, and the room that they leave is cut up anew."""
+    chance = random.Random(seed)
+    live: list[tuple[int, int]] = []
+    items: list[Rectangle] = []
+    for time in range(15):
+        stays = [time < 14 and chance.random() < 0.65 for _, first in live]
+        items += [Rectangle(*one, time) for one, stay in zip(live, stays, strict=True) if not stay]
+        live = [one for one, stay in zip(live, stays, strict=True) if stay]
+        while (left := 12 - sum(size for size, _ in live)) and time < 14:
+            live.append((min(left, chance.randint(1, 3)), time))
+    return PackingProblem(tuple(items))
+
+
+@pytest.mark.parametrize("seed", [9, 15, 17, 20, 28])  # another count of nodes if lengths alone are compared
+def test_dead_states_that_meet_in_the_table_are_told_apart(library: ctypes.CDLL, seed: int) -> None:
+    sections = sections_of(full_problem(seed), ORDERS[0])
+    answers = []
+    for core in (library, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(depth_first, "core", lambda core=core: core)
+            patch.setattr(depth_first, "STATES", 16)  # in a table of 32 places
+            found = depth_first.depth_first(sections, 12, node_limit=1000, dead=DeadStates())
+        answers.append((found[0], found[2], found[1].tolist()))
+
+    assert answers[0] == answers[1]
 
 
 @given(problem=problems(), fit=st.sampled_from(["first", "best"]), seed=st.randoms(use_true_random=False))
