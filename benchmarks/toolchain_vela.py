@@ -40,7 +40,7 @@ from deploykit.core.profile import ChipProfile, load_profile
 from deploykit.core.store import Store
 from deploykit.core.workspace import Workspace
 from deploykit.reports.views.cross_check import cross_check_view
-from deploykit.reports.views.nouns import CheckedLayer, CrossCheckView
+from deploykit.reports.views.nouns.cross_check import CheckedLayer, CrossCheckView
 from deploykit.reports.views.numbers import rank_correlation
 from deploykit.stages.analyze import AnalyzeParams, analyze_costs
 from deploykit.stages.export import ExportParams, export_model

@@ -10,22 +10,12 @@ from html import escape
 from typing import Any, TypeAlias
 
 from deploykit.reports import units
-from deploykit.reports.views.nouns import (
-    ArenaView,
-    BanksView,
-    Bar,
-    DumpsView,
-    NetworkView,
-    NodeRow,
-    PlanPoint,
-    Rectangle,
-    RoofLine,
-    RunView,
-    ScheduleView,
-    SensitivityView,
-    TensorRow,
-    TradeoffView,
-)
+from deploykit.reports.views.nouns.costs import NodeRow, RoofLine
+from deploykit.reports.views.nouns.dumps import DumpsView, TensorRow
+from deploykit.reports.views.nouns.memory import ArenaView, BanksView, Rectangle
+from deploykit.reports.views.nouns.precision import PlanPoint, SensitivityView, TradeoffView
+from deploykit.reports.views.nouns.run import NetworkView, RunView
+from deploykit.reports.views.nouns.schedule import Bar, ScheduleView
 
 Columns: TypeAlias = dict[str, Any]
 AXIS_LABEL_WIDTH = 34

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from deploykit.reports import units
 from deploykit.reports.charts import page_charts
-from deploykit.reports.views.nouns import RunView
+from deploykit.reports.views.nouns.run import RunView
 
 COLOURS = 9
 """How many categorical colours `report.css` has, besides the grey for what has none."""

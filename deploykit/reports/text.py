@@ -11,17 +11,12 @@ from rich.text import Text
 
 from deploykit.core.codec import encode
 from deploykit.reports import units
-from deploykit.reports.views.nouns import (
-    BanksView,
-    CrossCheckView,
-    DumpsView,
-    MetricRow,
-    NetworkView,
-    ReplayRow,
-    RunView,
-    SegmentRow,
-    WorstDump,
-)
+from deploykit.reports.views.nouns.cross_check import CrossCheckView
+from deploykit.reports.views.nouns.dumps import DumpsView
+from deploykit.reports.views.nouns.memory import BanksView, ReplayRow
+from deploykit.reports.views.nouns.run import NetworkView, RunView
+from deploykit.reports.views.nouns.segments import SegmentRow, WorstDump
+from deploykit.reports.views.nouns.tasks import MetricRow
 
 WIDTH = 100
 TENSOR_WIDTH = 22

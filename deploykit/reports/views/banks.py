@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from deploykit.artifacts.banks import BankItem, BankPlan
-from deploykit.reports.views.nouns import BankBox, BanksView, PeakView, Rectangle, WhatIfRow
+from deploykit.reports.views.nouns.memory import BankBox, BanksView, PeakView, Rectangle, WhatIfRow
 
 LARGEST = 5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deploykit.core.profile import ChipProfile, EngineProfile, Quantity
-from deploykit.reports.views.nouns import ChipNumber
+from deploykit.reports.views.nouns.run import ChipNumber
 
 
 def chip_numbers(chip: ChipProfile) -> tuple[ChipNumber, ...]:

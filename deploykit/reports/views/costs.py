@@ -10,7 +10,7 @@ from deploykit.artifacts.precision import NodePrecision
 from deploykit.artifacts.results import NetworkResults
 from deploykit.core.profile import ChipProfile
 from deploykit.reports.views.dumps import is_equal, worst_first
-from deploykit.reports.views.nouns import Fallback, HotNode, NodeRow, OpTotal, RoofLine
+from deploykit.reports.views.nouns.costs import Fallback, HotNode, NodeRow, OpTotal, RoofLine
 from deploykit.reports.views.numbers import finite, share
 
 HOT_NODES = 20

@@ -11,7 +11,8 @@ from deploykit.artifacts.binaries import Binary, CompileReport, VendorLayer
 from deploykit.artifacts.costs import NodeCost, SchemeCost
 from deploykit.artifacts.graph import GraphInfo
 from deploykit.artifacts.results import NetworkResults
-from deploykit.reports.views.nouns import CheckedLayer, CheckedSegment, CrossCheckView, Rectangle
+from deploykit.reports.views.nouns.cross_check import CheckedLayer, CheckedSegment, CrossCheckView
+from deploykit.reports.views.nouns.memory import Rectangle
 from deploykit.reports.views.numbers import rank_correlation
 
 FAR = 2.0

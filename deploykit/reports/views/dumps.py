@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from deploykit.artifacts.dumps import Comparison, HeatMap, TensorDifference
 from deploykit.artifacts.graph import Dim
 from deploykit.artifacts.results import NetworkResults
-from deploykit.reports.views.nouns import DumpsView, FrameCurve, HeatMapView, TensorRow
+from deploykit.reports.views.nouns.dumps import DumpsView, FrameCurve, HeatMapView, TensorRow
 from deploykit.reports.views.numbers import finite
 
 WORST_TENSORS = 12

@@ -9,7 +9,7 @@ from deploykit.artifacts.cost_grid import CostGrid, GridPoint
 from deploykit.artifacts.costs import Bound, NodeCost, SchemeCost
 from deploykit.artifacts.graph import GraphInfo, reads
 from deploykit.reports.views.costs import roof_lines
-from deploykit.reports.views.nouns import RoofLine
+from deploykit.reports.views.nouns.costs import RoofLine
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from deploykit.artifacts.memory import Arena, Buffer, MemoryPlan
 from deploykit.artifacts.memory_replay import MemoryReplay, ReplayRun
 from deploykit.core.profile import ChipProfile
 from deploykit.reports.views.banks import banks_view, peak_view
-from deploykit.reports.views.nouns import ArenaView, MemoryView, Rectangle, ReplayRow, StateRow
+from deploykit.reports.views.nouns.memory import ArenaView, MemoryView, Rectangle, ReplayRow, StateRow
 from deploykit.reports.views.numbers import share
 
 

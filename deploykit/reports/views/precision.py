@@ -7,7 +7,7 @@ from collections import Counter
 
 from deploykit.artifacts.precision import Tradeoff, TradeoffPoint
 from deploykit.artifacts.sensitivity import LayerSensitivity, SchemeError, Sensitivity
-from deploykit.reports.views.nouns import LevelRow, PlanPoint, SensitivityView, TradeoffView
+from deploykit.reports.views.nouns.precision import LevelRow, PlanPoint, SensitivityView, TradeoffView
 from deploykit.reports.views.numbers import finite
 
 LAYERS = 40

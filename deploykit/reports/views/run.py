@@ -11,7 +11,7 @@ from deploykit.reports.views.chip import chip_numbers
 from deploykit.reports.views.cross_check import cross_check_view
 from deploykit.reports.views.dumps import dumps_view
 from deploykit.reports.views.memory import memory_view
-from deploykit.reports.views.nouns import EqualityRow, NetworkView, Notice, RunView
+from deploykit.reports.views.nouns.run import EqualityRow, NetworkView, Notice, RunView
 from deploykit.reports.views.numbers import finite
 from deploykit.reports.views.precision import sensitivity_view, tradeoff_view
 from deploykit.reports.views.schedule import rate_verdict, schedule_view

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploykit.artifacts.schedule import EngineUse, Schedule
-from deploykit.reports.views.nouns import Bar, Deadline, Lane, RateVerdict, ScheduleView
+from deploykit.reports.views.nouns.schedule import Bar, Deadline, Lane, RateVerdict, ScheduleView
 
 NS = 1e-9
 READABLE_SHARE = 0.2

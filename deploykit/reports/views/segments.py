@@ -10,7 +10,8 @@ from deploykit.artifacts.model import Segment
 from deploykit.artifacts.results import NetworkResults
 from deploykit.reports.views.costs import segment_totals
 from deploykit.reports.views.dumps import is_equal, worst_first
-from deploykit.reports.views.nouns import NodeRow, PrecisionGroup, SegmentRow, WorstDump
+from deploykit.reports.views.nouns.costs import NodeRow
+from deploykit.reports.views.nouns.segments import PrecisionGroup, SegmentRow, WorstDump
 from deploykit.reports.views.numbers import finite, share
 
 

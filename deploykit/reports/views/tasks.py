@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult
-from deploykit.reports.views.nouns import (
+from deploykit.reports.views.nouns.tasks import (
     MetricRow,
     Outline,
     SketchedClip,
