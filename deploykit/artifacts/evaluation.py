@@ -51,7 +51,10 @@ class FrameSketch:
 
 @dataclass(frozen=True)
 class ClipSketch:
-    """A clip's frames by the float and by the quantized networks, with its main metric of both."""
+    """A clip's frames by the float and by the quantized networks, with its main metric of both.
+
+    Of a long clip's `frame_count` frames, those drawn are evenly spread.
+    """
 
     clip: int
     metric: str
@@ -59,6 +62,7 @@ class ClipSketch:
     quantized_value: float
     float_frames: tuple[FrameSketch, ...]
     quantized_frames: tuple[FrameSketch, ...]
+    frame_count: int
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(
         "evaluate",
         "Measure the task's metrics, float and quantized.",
-        version=2,
+        version=3,
         reads=("split", "quantize"),
         scope="pipeline",
         section="evaluate",

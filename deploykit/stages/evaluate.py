@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from deploykit.analysis.bootstrap import Paired, paired_intervals
 from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult
@@ -36,6 +38,10 @@ class EvaluateParams:
     sketches: int = 2
 
 
+SKETCHED_FRAMES = 12
+"""Of a longer clip, this many frames are drawn: all of them would make a page that no browser opens."""
+
+
 def evaluate_task(
     floats: Sequence[Partition],
     quantized: Sequence[Partition],
@@ -53,6 +59,22 @@ def evaluate_task(
     if not task.metrics:
         notice = "the data has no labels: nothing to measure"
         return Evaluation(kind, 0, (), (notice,))
+    _check(params)
+    with _clip_workers(_job(floats, quantized, task, workspace), params.clips, workspace.workers) as each:
+        records = list(workspace.track(each(_Worker.run, range(params.clips)), "evaluating", params.clips))
+        variants = [record[0] for record in records], [record[1] for record in records]
+        worst = _worst_clips(task, variants)[: params.sketches] if isinstance(task, Draws) else []
+        drawn = list(each(_Worker.sketch, [clip for clip, _, _ in worst]))
+    values = [task.summarise(variant) for variant in variants]
+    intervals = _intervals(task, variants, params)
+    results = tuple(_result(spec, values[0], values[1], intervals) for spec in task.metrics)
+    sketches = tuple(
+        _sketch(task.metrics[0].name, clip, frames) for clip, frames in zip(worst, drawn, strict=True)
+    )
+    return Evaluation(kind, len(records), results, tuple(_notices(intervals, params)), sketches)
+
+
+def _check(params: EvaluateParams) -> None:
     faults = [
         Fault(f"evaluate.{name}", f"{value} {name} were asked for", f"give at least {least}")
         for name, value, least in (
@@ -64,15 +86,6 @@ def evaluate_task(
     ]
     if faults:
         raise InputError(*faults)
-    records = list(_records(floats, quantized, task, params.clips, workspace))
-    variants = [record[0] for record in records], [record[1] for record in records]
-    values = [task.summarise(variant) for variant in variants]
-    intervals = _intervals(task, variants, params)
-    results = tuple(_result(spec, values[0], values[1], intervals) for spec in task.metrics)
-    worst = _worst_clips(task, variants)[: params.sketches] if isinstance(task, Draws) else []
-    job = _job(floats, quantized, task, workspace)
-    sketches = tuple(_sketch(job, task.metrics[0], *clip) for clip in worst)
-    return Evaluation(kind, len(records), results, tuple(_notices(intervals, params)), sketches)
 
 
 def _worst_clips(
@@ -89,9 +102,14 @@ def _worst_clips(
     return sorted(known, key=lambda value: sign * (value[2] - value[1]))
 
 
-def _sketch(job: _Job, spec: MetricSpec, clip: int, float_value: float, quantized_value: float) -> ClipSketch:
-    before, after = _Worker(job).sketch(clip)
-    return ClipSketch(clip, spec.name, float_value, quantized_value, before, after)
+def _sketch(metric: str, worst: tuple[int, float, float], frames: _Sketches) -> ClipSketch:
+    """Keep at most SKETCHED_FRAMES frames, evenly spread, the first and the last among them."""
+    clip, float_value, quantized_value = worst
+    count = len(frames[0])
+    places = min(count, SKETCHED_FRAMES)
+    kept = [at * (count - 1) // (places - 1) for at in range(places)] if count > places else range(count)
+    before, after = (tuple(variant[at] for at in kept) for variant in frames)
+    return ClipSketch(clip, metric, float_value, quantized_value, before, after, frame_count=count)
 
 
 def _intervals(
@@ -162,14 +180,14 @@ class _Job:
 
 
 _Pair = tuple[Record, Record]
+_Sketches = tuple[tuple[FrameSketch, ...], tuple[FrameSketch, ...]]
+T = TypeVar("T")
 
 
-def _records(
-    floats: Sequence[Partition], quantized: Sequence[Partition], task: Task, count: int, workspace: Workspace
-) -> Iterator[_Pair]:
-    """Give (float record, quantized record) of each clip, in order."""
-    job = _job(floats, quantized, task, workspace)
-    yield from workspace.track(_run(job, count, workspace.workers), "evaluating", count)
+class _ForEachClip(Protocol):
+    """Gives what a method of the worker gives for each clip, in order."""
+
+    def __call__(self, method: Callable[[_Worker, int], T], clips: Sequence[int]) -> Iterator[T]: ...
 
 
 def _job(
@@ -180,21 +198,21 @@ def _job(
     return _Job(tuple(floats), tuple(quantized), task, reader)
 
 
-def _run(job: _Job, count: int, workers: int) -> Iterable[_Pair]:
-    if workers <= 1 or count == 1:
+@contextmanager
+def _clip_workers(job: _Job, clips: int, workers: int) -> Iterator[_ForEachClip]:
+    """Open the sessions once, here or in each of several processes."""
+    if workers <= 1 or clips == 1:
         worker = _Worker(job)
-        return (worker.run(index) for index in range(count))
-    return _run_parallel(job, count, min(workers, count))
-
-
-def _run_parallel(job: _Job, count: int, workers: int) -> Iterator[_Pair]:
+        yield lambda method, chosen: (method(worker, clip) for clip in chosen)
+        return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     # "spawn": a forked child would inherit the locks of onnxruntime's threads in whatever state they are
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,)) as pool:
-        yield from pool.map(_run_in_worker, range(count))
+    count = min(workers, clips)
+    with ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(job,)) as pool:
+        yield lambda method, chosen: pool.map(partial(_in_worker, method), chosen)
 
 
 class _Worker:
@@ -214,7 +232,7 @@ class _Worker:
             self._task.evaluate_clip(index, self._quantized),
         )
 
-    def sketch(self, index: int) -> tuple[tuple[FrameSketch, ...], tuple[FrameSketch, ...]]:
+    def sketch(self, index: int) -> _Sketches:
         """Give both variants' sketches of one clip."""
         assert isinstance(self._task, Draws)
         before = tuple(self._task.sketch_clip(index, self._floats))
@@ -229,9 +247,9 @@ def _start_worker(job: _Job) -> None:
     _worker = _Worker(job)
 
 
-def _run_in_worker(index: int) -> _Pair:
+def _in_worker(method: Callable[[_Worker, int], T], clip: int) -> T:
     assert _worker is not None
-    return _worker.run(index)
+    return method(_worker, clip)
 
 
 PARAMS = EvaluateParams

@@ -393,7 +393,7 @@ def _evaluation() -> Evaluation:
     )
     shape = Shape("found", ((1.0, 2.0), (3.0, 2.0), (3.0, 4.0)), "car <0.9>")
     before, after = FrameSketch(64, 64, (shape,), "1 of 1 found"), FrameSketch(64, 64, (), "0 of 1 found")
-    sketch = ClipSketch(7, metrics[0].name, 0.9, 0.5, (before,), (after,))
+    sketch = ClipSketch(7, metrics[0].name, 0.9, 0.5, (before,), (after,), frame_count=40)
     return Evaluation("bev", 60, metrics, ("2 clips have no hidden object",), (sketch,))
 
 

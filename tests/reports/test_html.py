@@ -53,6 +53,10 @@ def text(view: RunView) -> str:
     return write_html(view)
 
 
+def test_a_clip_that_is_drawn_in_part_says_so(text: str) -> None:
+    assert "1 of its 40 frames, evenly spread." in text
+
+
 @pytest.fixture(scope="session")
 def page(text: str) -> Page:
     return Page(text)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import pytest
@@ -14,8 +16,10 @@ import pytest
 from deploykit.artifacts.evaluation import Evaluation, FrameSketch
 from deploykit.artifacts.model import Partition
 from deploykit.core.errors import Fault, InputError
+from deploykit.stages import evaluate
 from deploykit.stages.evaluate import EvaluateParams, evaluate_task
 from deploykit.tasks.protocol import Clip, MetricSpec, Network, Record
+from deploykit.toolchains.reference import ReferenceNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +60,12 @@ def scaled(bench: Bench, factor: float) -> Partition:
     return bench.whole(bench.model(text, factor=numpy.array(factor, numpy.float32)))
 
 
-def evaluated(bench: Bench, **options: int) -> Evaluation:
-    params = EvaluateParams(clips=6, resamples=200, **options)
+def evaluated(bench: Bench, *, task: Level | None = None, seed: int = 0) -> Evaluation:
+    params = EvaluateParams(clips=6, resamples=200, seed=seed)
     floats, quantized = [scaled(bench, 2.0)], [scaled(bench, 1.5)]
-    return evaluate_task(floats, quantized, Level(), kind="level", params=params, workspace=bench.workspace)
+    return evaluate_task(
+        floats, quantized, task or Level(), kind="level", params=params, workspace=bench.workspace
+    )
 
 
 def test_values_and_intervals_of_both_variants(bench: Bench) -> None:
@@ -90,16 +96,43 @@ def test_the_seed_decides_the_intervals(bench: Bench) -> None:
     assert evaluated(bench).metrics[0].float_low != evaluated(bench, seed=1).metrics[0].float_low
 
 
-@pytest.mark.slow
-def test_the_number_of_workers_changes_nothing(make_bench: Callable[[int], Bench]) -> None:
-    assert evaluated(make_bench(1)) == evaluated(make_bench(2))
-
-
 class Drawn(Level):
     """The same data, with a caption a frame."""
 
     def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> list[FrameSketch]:
         return [FrameSketch(2, 1, (), f"{self.evaluate_clip(index, networks)['level']:g} V")]
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_nothing(make_bench: Callable[[int], Bench]) -> None:
+    alone = evaluated(make_bench(1), task=Drawn())
+    assert len(alone.sketches) == 2
+    assert alone == evaluated(make_bench(2), task=Drawn())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sessions_are_opened_once(
+    make_bench: Callable[[int], Bench], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[int] = []
+
+    class Threads(ThreadPoolExecutor):
+        def __init__(self, count: int, context: object, *, initializer: Any, initargs: Any) -> None:
+            pools.append(count)
+            super().__init__(1, initializer=initializer, initargs=initargs)
+
+    opened: list[str] = []
+
+    def network(partition: Partition, reader: Any) -> ReferenceNetwork:
+        opened.append(partition.network)
+        return ReferenceNetwork(partition, reader)
+
+    monkeypatch.setattr(futures, "ProcessPoolExecutor", Threads)
+    monkeypatch.setattr(evaluate, "ReferenceNetwork", network)
+    monkeypatch.setattr(evaluate, "_worker", None)  # so that it is taken back
+    assert len(evaluated(make_bench(workers), task=Drawn()).sketches) == 2
+    assert opened == ["net", "net"]  # float and quantized
+    assert pools == ([] if workers == 1 else [3])
 
 
 def test_the_clips_that_suffer_most_are_drawn_twice(bench: Bench) -> None:
@@ -113,6 +146,38 @@ def test_the_clips_that_suffer_most_are_drawn_twice(bench: Bench) -> None:
         (2, "level", 4.0),
     ]
     assert (found[0].float_frames[0].caption, found[0].quantized_frames[0].caption) == ("6 V", "4.5 V")
+
+
+class Long(Drawn):
+    """Clips of 300 frames."""
+
+    def sketch_clip(self, index: int, networks: Mapping[str, Network]) -> list[FrameSketch]:
+        return [FrameSketch(2, 1, (), str(frame)) for frame in range(300)]
+
+
+def test_a_long_clip_is_drawn_in_part(bench: Bench) -> None:
+    params = EvaluateParams(clips=1, resamples=10, sketches=1)
+    networks = [scaled(bench, 2.0)]
+    (found,) = evaluate_task(
+        networks, networks, Long(), kind="level", params=params, workspace=bench.workspace
+    ).sketches
+    captions = [
+        "0",
+        "27",
+        "54",
+        "81",
+        "108",
+        "135",
+        "163",
+        "190",
+        "217",
+        "244",
+        "271",
+        "299",
+    ]  # 299/11 = 27.2
+    assert [frame.caption for frame in found.float_frames] == captions
+    assert [frame.caption for frame in found.quantized_frames] == captions
+    assert found.frame_count == 300
 
 
 def test_what_is_better_lower_suffers_where_it_rises(bench: Bench) -> None:

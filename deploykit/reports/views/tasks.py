@@ -41,6 +41,7 @@ def _clip(sketch: ClipSketch, unit: str) -> SketchedClip:
         sketch.float_value,
         sketch.quantized_value,
         tuple((_frame(before), _frame(after)) for before, after in pairs),
+        sketch.frame_count,
     )
 
 

@@ -53,7 +53,7 @@ class SketchedFrame:
 
 @dataclass(frozen=True)
 class SketchedClip:
-    """A clip before and after quantization, frame by frame."""
+    """A clip before and after quantization: `frames` of its `frame_count`."""
 
     clip: int
     metric: str
@@ -61,6 +61,7 @@ class SketchedClip:
     float_value: float
     quantized_value: float
     frames: tuple[tuple[SketchedFrame, SketchedFrame], ...]
+    frame_count: int
 
 
 @dataclass(frozen=True)
