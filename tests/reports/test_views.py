@@ -11,7 +11,7 @@ import pytest
 
 from deploykit.artifacts.costs import CostReport, NodeCost, Roof, SchemeCost
 from deploykit.artifacts.dumps import Comparison, HeatMap, TensorDifference
-from deploykit.artifacts.evaluation import MetricResult
+from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult, Shape
 from deploykit.artifacts.precision import NodePrecision, PrecisionPlan
 from deploykit.artifacts.results import NetworkResults, RunResults
 from deploykit.artifacts.schedule import EngineUse, NetworkTiming, Schedule, ScheduledRun
@@ -23,7 +23,7 @@ from deploykit.reports.text import run_json
 from deploykit.reports.views import RunView, run_view
 from deploykit.reports.views.dumps import index_in_words
 from deploykit.reports.views.precision import sensitivity_view
-from deploykit.reports.views.tasks import verdict
+from deploykit.reports.views.tasks import task_view, verdict
 
 CHIP = ChipProfile(
     "tiny",
@@ -284,8 +284,22 @@ def test_a_sketch_becomes_polygons(view: RunView) -> None:
     ((before, after),) = clip.frames
     assert (clip.clip, clip.metric, before.caption) == (7, "mAP", "1 of 1 found")
     (outline,) = before.outlines
-    assert (outline.points, outline.x, outline.y) == ("1,2 3,2 3,4", 1.0, 2.0)
-    assert (before.stroke, after.outlines) == (0.32, ())
+    assert (outline.points, outline.x) == ("1,2 3,2 3,4", 1.0)
+    assert outline.y == pytest.approx(1.68)  # a line above the top
+    assert (before.stroke, before.font, after.outlines) == (0.32, 1.6, ())
+
+
+def test_a_text_stands_above_its_shape_also_at_the_edge() -> None:
+    turned = Shape("found", ((30.0, 40.0), (10.0, 41.0), (10.0, 21.0), (30.0, 20.0)), "upside down")
+    edge = Shape("found", ((0.0, 1.0), (9.0, 1.0), (9.0, 5.0)), "at the top")
+    frame = FrameSketch(100, 200, (turned, edge), "")
+    metric = MetricResult("m", "", "higher", "", 1, 1, 1, 1, 0, 0, 0)
+    view = task_view(
+        Evaluation("t", 1, (metric,), (), (ClipSketch(0, "m", 1, 1, (frame,), (frame,), frame_count=1),))
+    )
+    assert view is not None
+    ((before, _),) = view.sketches[0].frames
+    assert [(outline.x, outline.y) for outline in before.outlines] == [(10, 19), (0, 5)]
 
 
 def test_the_banks_show_what_leaves_and_comes_back_and_what_is_fullest(view: RunView) -> None:

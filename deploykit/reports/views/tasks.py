@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult
+from deploykit.artifacts.evaluation import ClipSketch, Evaluation, FrameSketch, MetricResult, Shape
 from deploykit.reports.views.nouns.tasks import (
     MetricRow,
     Outline,
@@ -17,6 +17,9 @@ from deploykit.reports.views.numbers import finite
 
 STROKES = 200
 """A line of a sketch is this part of its longer side."""
+
+FONT = 5
+"""A text is as high as this many lines are wide."""
 
 
 def task_view(evaluation: Evaluation | None) -> TaskView | None:
@@ -46,18 +49,16 @@ def _clip(sketch: ClipSketch, unit: str) -> SketchedClip:
 
 
 def _frame(sketch: FrameSketch) -> SketchedFrame:
-    return SketchedFrame(
-        sketch.width,
-        sketch.height,
-        max(sketch.width, sketch.height) / STROKES,
-        tuple(
-            Outline(
-                shape.role, " ".join(f"{x:g},{y:g}" for x, y in shape.points), shape.text, *shape.points[0]
-            )
-            for shape in sketch.shapes
-        ),
-        sketch.caption,
-    )
+    stroke = max(sketch.width, sketch.height) / STROKES
+    outlines = tuple(_outline(shape, stroke) for shape in sketch.shapes)
+    return SketchedFrame(sketch.width, sketch.height, stroke, FONT * stroke, outlines, sketch.caption)
+
+
+def _outline(shape: Shape, stroke: float) -> Outline:
+    """Put the text above the shape, whatever corner comes first; at the upper edge, where it still shows."""
+    left, top = (min(values) for values in zip(*shape.points, strict=True))
+    points = " ".join(f"{x:g},{y:g}" for x, y in shape.points)
+    return Outline(shape.role, points, shape.text, left, max(top - stroke, FONT * stroke))
 
 
 def verdict(metric: MetricResult) -> Verdict:

@@ -31,7 +31,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Outline:
-    """A shape of a sketch, ready for `<polygon points=...>`; `text` stands at (x, y), its first corner."""
+    """A shape of a sketch, ready for `<polygon points=...>`; `text` starts at (x, y), above it."""
 
     role: str
     points: str
@@ -42,11 +42,12 @@ class Outline:
 
 @dataclass(frozen=True)
 class SketchedFrame:
-    """One frame as one variant sees it; `stroke` is a line's width in the sketch's units."""
+    """One frame as one variant sees it; `stroke` is a line's width, `font` a text's size, in its units."""
 
     width: float
     height: float
     stroke: float
+    font: float
     outlines: tuple[Outline, ...]
     caption: str
 
