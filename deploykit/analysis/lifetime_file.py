@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploykit.core.csv_file import CsvTable, read_csv
-from deploykit.core.errors import Fault, InputError
+from deploykit.core.errors import Fault, InputError, input_error
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 
 COLUMNS = ("id", "lower", "upper", "size")
+MOST = 1 << 62
+"""Times, and all sizes together, are counted in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,11 @@ def read_lifetimes(path: Path, *, alignment: int = 1) -> LifetimeTable:
     rows = _rows(table, faults)
     if faults:
         raise InputError(*faults)
-    return LifetimeTable(tuple(rows), PackingProblem(tuple(rows.values()), alignment))
+    problem = PackingProblem(tuple(rows.values()), alignment)
+    if sum(problem.sizes) > MOST:
+        what = f"its buffers take {sum(problem.sizes)} bytes together, at an alignment of {alignment}"
+        raise InputError(Fault(str(path), what, f"{MOST} is the most"))
+    return LifetimeTable(tuple(rows), problem)
 
 
 def _rows(table: CsvTable, faults: list[Fault]) -> dict[str, Rectangle]:
@@ -69,15 +75,27 @@ def _rows(table: CsvTable, faults: list[Fault]) -> dict[str, Rectangle]:
 
 def _whole_number(text: str, name: str, place: str, faults: list[Fault]) -> int | None:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         faults.append(Fault(place, f"{name} is {text!r}, which is no whole number"))
         return None
+    if abs(number) > MOST:
+        faults.append(Fault(place, f"{name} is {number}", f"numbers go from -{MOST} to {MOST}"))
+        return None
+    return number
 
 
 def write_offsets(path: Path, table: LifetimeTable, offsets: Sequence[int]) -> None:
-    """Write the table with a column more: where each buffer starts."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write the table with a column more: where each buffer starts.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise input_error(str(path), f"can't be written: {error.strerror}") from error
+    with file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*COLUMNS, "offset"))
         for name, item, offset in zip(table.names, table.problem.rectangles, offsets, strict=True):

@@ -21,7 +21,7 @@ LIBRARY = Path(__file__).with_name("_core.so")
 
 def compile_core(library: Path = LIBRARY) -> bool:
     """Compile; say on stderr why not, where it cannot be done. `CC` names another compiler than cc."""
-    command = shlex.split(os.environ.get("CC", "cc"))
+    command = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(command[0]) is None:
         print(f"no C compiler ({command[0]}): the packing search stays in Python", file=sys.stderr)
         return False

@@ -142,6 +142,15 @@ def test_without_a_compiler_the_build_goes_on(
     assert "no C compiler (no-such-compiler)" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("library")  # skips where there is no cc
+def test_an_empty_name_of_a_compiler_means_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CC", "")
+
+    assert compile_core(tmp_path / "core.so")
+
+
 def test_a_compiler_that_fails_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
