@@ -116,7 +116,7 @@ def _measure(
         "status": bound.status,
         "nodes": bound.steps,
         "cpu_s": round(seconds, 3),
-        "faults": len(packing_faults(problem, packing.offsets)),
+        "faults": len(packing_faults(problem, packing.offsets, height=bound.objective)),
     }
     words = ""
     if capacity is not None:

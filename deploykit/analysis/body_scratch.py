@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from deploykit.analysis.live_ranges import live_ranges
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
 from deploykit.core.dtypes import ELEMENT_TYPES, bits, size_bytes
-from deploykit.solve.memory.pack import pack
+from deploykit.solve.memory.checked import checked_pack
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 
 SUFFIX = "::bodies"
@@ -51,7 +51,7 @@ def _graph(graph: GraphInfo, alignment_bytes: int) -> Scratch:
         unsized += inner.unsized
         if inner.size_bytes:
             rectangles.append(Rectangle(inner.size_bytes, step, step + 1))
-    packed = pack(PackingProblem(tuple(rectangles), alignment_bytes), node_limit=0)
+    packed = checked_pack(PackingProblem(tuple(rectangles), alignment_bytes), node_limit=0)
     return Scratch(packed.bound.objective, tuple(unsized))
 
 

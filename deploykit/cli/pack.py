@@ -46,7 +46,7 @@ def command(
     table = read_lifetimes(file, alignment=alignment)
     method = pack_beside if cp_sat else pack
     packing = method(table.problem, node_limit=nodes, capacity=capacity)
-    faults = packing_faults(table.problem, packing.offsets)
+    faults = packing_faults(table.problem, packing.offsets, height=packing.bound.objective)
     if faults:  # ours: a method that breaks the rules never gets further
         raise AssertionError("; ".join(faults))
     print(verdict(packing.bound, table, capacity))

@@ -8,14 +8,24 @@ from collections.abc import Sequence
 from deploykit.solve.memory.problem import PackingProblem
 
 
-def packing_faults(problem: PackingProblem, offsets: Sequence[int]) -> tuple[str, ...]:
-    """Name every rectangle and every pair that breaks the rules; empty where the packing is valid."""
+def packing_faults(
+    problem: PackingProblem, offsets: Sequence[int], *, height: int | None = None
+) -> tuple[str, ...]:
+    """Name every rectangle and every pair that breaks the rules; empty where the packing is valid.
+
+    `height`: the memory that the packing is said to take, sizes rounded to the alignment.
+    """
     if len(offsets) != len(problem.rectangles):
         return (f"{len(problem.rectangles)} rectangles, but {len(offsets)} offsets",)
     faults = [
         f"rectangle {index} starts at {offset}, not at a multiple of {problem.alignment} from 0 up"
         for index, offset in enumerate(offsets)
         if offset < 0 or offset % problem.alignment
+    ]
+    faults += [
+        f"rectangle {index} ends at {offset + size}, above the {height} bytes that there are"
+        for index, (offset, size) in enumerate(zip(offsets, problem.sizes, strict=True))
+        if height is not None and offset + size > height
     ]
     if not _is_apart(problem, offsets):
         faults += [_collision(problem, offsets, a, b) for a, b in _colliding(problem, offsets)]

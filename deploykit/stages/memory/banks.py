@@ -22,7 +22,7 @@ from deploykit.solve.banks.plan import plan_banks
 from deploykit.solve.banks.problem import BankProblem, Need, Option
 from deploykit.solve.banks.solution import BankChoice, Chosen
 from deploykit.solve.banks.validate import choice_faults
-from deploykit.solve.memory.pack import pack
+from deploykit.solve.memory.checked import checked_pack
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 from deploykit.stages.memory.params import MemoryParams
 
@@ -226,7 +226,7 @@ def _dram(
         tuple(Rectangle(item.size_bytes, *life) for item, life in zip(left, lives, strict=True)),
         chip.alignment,
     )
-    packing = pack(problem, node_limit=0)
+    packing = checked_pack(problem, node_limit=0)
     blocks = tuple(
         DramBlock(item.tensors, size, offset, *life)
         for item, life, size, offset in zip(left, lives, problem.sizes, packing.offsets, strict=True)

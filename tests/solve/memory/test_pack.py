@@ -133,6 +133,15 @@ def test_the_validator_names_crooked_offsets_and_missing_ones() -> None:
     assert len(packing_faults(problem, (-4, 2))) == 2
 
 
+def test_the_validator_names_what_ends_above_the_height() -> None:
+    problem = PackingProblem((Rectangle(8, 0, 2), Rectangle(5, 0, 2)), 4)  # 5 bytes take 8
+
+    assert packing_faults(problem, (0, 8), height=16) == ()
+    assert packing_faults(problem, (0, 8), height=13) == (
+        "rectangle 1 ends at 16, above the 13 bytes that there are",
+    )
+
+
 def test_a_rectangle_needs_a_size_and_a_lifetime() -> None:
     with pytest.raises(ValueError, match="needs a size"):
         Rectangle(0, 0, 1)
