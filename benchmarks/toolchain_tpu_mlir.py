@@ -13,7 +13,6 @@ is JSON.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import tempfile
@@ -21,23 +20,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.toolchain_rknn import Recorded, clips_of, compared, first_segment, runs
+from benchmarks.compiled_networks import backbones, bev_figures, built, det_figures, show
 from deploykit.artifacts.binaries import BinarySet, CompileReport
 from deploykit.artifacts.costs import CostReport
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import PrecisionPlan
 from deploykit.artifacts.results import NetworkResults
-from deploykit.core.store import Store
-from deploykit.core.workspace import Quiet, Workspace
+from deploykit.core.workspace import Workspace
 from deploykit.pipeline.context import Context
-from deploykit.pipeline.run import load_contexts, locked, run_pipeline
-from deploykit.pipeline.runner import Unwatched
-from deploykit.pipeline.steps import Selection
-from deploykit.stages.compile import CompileParams, compile_network
-from deploykit.tasks.protocol import Clip
+from deploykit.reports.views.numbers import rank_correlation
+from deploykit.stages.compile import CompileParams
 from deploykit.toolchains.environments import installed, toolchain_root
 
-PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"
 CHIP = "bm1684x"
 SCHEMES = ("w8a8", "float16")
 NETWORKS = (("bev", "bev"), ("ocr", "det"))
@@ -60,38 +54,29 @@ def main() -> None:
         for scheme in options.schemes:
             if "bev" in options.parts:
                 figures[f"bev {scheme}"] = bev(place, scheme, options.clips)
-                show(f"bev {scheme}", figures)
+                show(f"bev {scheme}", figures[f"bev {scheme}"])
             if "det" in options.parts:
                 figures[f"det {scheme}"] = det(place, scheme)
-                show(f"det {scheme}", figures)
+                show(f"det {scheme}", figures[f"det {scheme}"])
         if "search" in options.parts:
             figures["search"] = search(place)
-            show("search", figures)
+            show("search", figures["search"])
         if "time" in options.parts:
             figures["time"] = times(place, options.schemes)
-            show("time", figures)
+            show("time", figures["time"])
     print(json.dumps(figures))
 
 
 def bev(place: Path, scheme: str, count: int) -> dict[str, Any]:
     """Give the detector's figures in one scheme."""
-    context, results, workspace = built(place, "bev", "bev", scheme)
-    clips = list(context.task.validation_clips("bev", count))
-    outputs = runs(results, clips, workspace)
-    metrics = {}
-    for label, frames in outputs.items():
-        records = [
-            context.task.evaluate_clip(index, {"bev": Recorded(clip)}) for index, clip in enumerate(frames)
-        ]
-        metrics[label] = round(100 * context.task.summarise(records)["map"], 2)
-    return {"map": metrics, "clips": count, **compared(results, outputs), **said(results.binaries)}
+    context, results, workspace = compiled(place, "bev", "bev", scheme)
+    return {**bev_figures(context, results, workspace, count), **said(results.binaries)}
 
 
 def det(place: Path, scheme: str) -> dict[str, Any]:
-    """Give the text detector's figures in one scheme, on two unseen pages."""
-    context, results, workspace = built(place, "ocr", "det", scheme)
-    clips = list(context.task.validation_clips("det", 2))
-    return {**compared(results, runs(results, clips, workspace)), **said(results.binaries)}
+    """Give the text detector's figures in one scheme."""
+    context, results, workspace = compiled(place, "ocr", "det", scheme)
+    return {**det_figures(context, results, workspace), **said(results.binaries)}
 
 
 def said(binaries: BinarySet | None) -> dict[str, Any]:
@@ -103,9 +88,10 @@ def said(binaries: BinarySet | None) -> dict[str, Any]:
     }
 
 
-def built(place: Path, pipeline: str, network: str, scheme: str) -> tuple[Context, NetworkResults, Workspace]:
-    """Run a network's steps up to the compiler, in the segments that its YAML names."""
-    store = Store(place / f"{network}_{scheme}")
+def compiled(
+    place: Path, pipeline: str, network: str, scheme: str
+) -> tuple[Context, NetworkResults, Workspace]:
+    """Compile a network in the segments that its YAML names."""
     settings = [
         f"chip={CHIP}",
         f"networks.{network}.split.auto=false",
@@ -113,19 +99,7 @@ def built(place: Path, pipeline: str, network: str, scheme: str) -> tuple[Contex
     ]
     if scheme != "w8a8":  # the YAML's own exceptions stand beside w8a8
         settings.append(f"networks.{network}.precision={{scheme: {scheme}}}")
-    (context,) = load_contexts(PIPELINES / f"{pipeline}.yaml", settings, store)
-    with locked(store):
-        run = run_pipeline(
-            context,
-            store,
-            Selection(last=f"{network}.compile"),
-            argv=(),
-            watcher=Unwatched(),
-            progress=Quiet(),
-            workers=1,
-        )
-    results = next(item for item in run.results.networks if item.network == network)
-    return context, results, Workspace(store)
+    return built(place / f"{network}_{scheme}", pipeline, network, settings)
 
 
 VENDOR = {"ranges": "own", "asymmetric": "false"}
@@ -152,24 +126,14 @@ CHOICES: dict[str, dict[str, str]] = {
 
 def search(place: Path) -> dict[str, Any]:
     """Give the backbone's error and the compiler's time as CHOICES says, on one unseen clip."""
-    context, results, workspace = built(place, "bev", "bev", "w8a8")
-    assert results.partition is not None
-    assert results.plan is not None
-    assert results.quantized is not None
-    alone, rounded = (first_segment(network) for network in (results.partition, results.quantized))
-    images = [
-        Clip(clip.name, tuple({"images": frame["images"]} for frame in clip.frames))
-        for clip in clips_of(context)
-    ]
+    choices = {
+        label: CompileParams("tpu-mlir", CHIP, {"check": "none", **options})
+        for label, options in CHOICES.items()
+    }
     found = {}
-    for label, options in CHOICES.items():
-        params = CompileParams("tpu-mlir", CHIP, {"check": "none", **options})
-        binaries = compile_network(
-            alone, results.plan, results.quantized, images[1:], params=params, workspace=workspace
-        )
-        own = dataclasses.replace(results, partition=alone, quantized=rounded, binaries=binaries)
-        found[label] = {**compared(own, runs(own, images[:1], workspace)), **said(binaries)}
-        print(label, json.dumps(found[label]), flush=True)
+    for label, own, figures in backbones(*compiled(place, "bev", "bev", "w8a8"), choices):
+        found[label] = {**figures, **said(own.binaries)}
+        show(label, found[label])
     return found
 
 
@@ -179,7 +143,7 @@ def times(place: Path, schemes: Sequence[str]) -> dict[str, Any]:
     segments: dict[str, tuple[float, float]] = {}
     for pipeline, network in NETWORKS:
         for scheme in schemes:
-            _, results, _ = built(place, pipeline, network, scheme)
+            _, results, _ = compiled(place, pipeline, network, scheme)
             assert results.costs is not None
             assert results.plan is not None
             assert results.partition is not None
@@ -193,7 +157,11 @@ def times(place: Path, schemes: Sequence[str]) -> dict[str, Any]:
                     if cost.segment == binary.segment
                 )
                 segments[f"{network} {binary.segment} {scheme}"] = (whole, binary.report.time_s or 0.0)
-            ranks[f"{network} {scheme}"] = {"layers": len(pairs), "spearman": round(spearman(pairs), 3)}
+            order = rank_correlation([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+            ranks[f"{network} {scheme}"] = {
+                "layers": len(pairs),
+                "spearman": None if order is None else round(order, 3),
+            }
     return {"rank": ranks, "segments": held_out(segments)}
 
 
@@ -219,25 +187,6 @@ def layer_pairs(
     return pairs
 
 
-def spearman(pairs: Sequence[tuple[float, float]]) -> float:
-    """Give the rank correlation; equal values share the mean of their ranks."""
-    if len(pairs) < 2:
-        return math.nan
-    first, second = (ranked([pair[side] for pair in pairs]) for side in (0, 1))
-    middle = (len(pairs) - 1) / 2
-    cross = sum((a - middle) * (b - middle) for a, b in zip(first, second, strict=True))
-    sizes = [sum((a - middle) ** 2 for a in ranks) for ranks in (first, second)]
-    return cross / math.sqrt(sizes[0] * sizes[1]) if all(sizes) else math.nan
-
-
-def ranked(values: Sequence[float]) -> list[float]:
-    """Give each value's rank from 0."""
-    return [
-        (sum(other < value for other in values) + sum(other <= value for other in values) - 1) / 2
-        for value in values
-    ]
-
-
 def held_out(segments: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
     """Predict each segment with the one factor that fits those of the other networks (median of ratios)."""
     rows = {}
@@ -252,11 +201,6 @@ def held_out(segments: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
             "error": round(predicted / theirs - 1, 3) if theirs else None,
         }
     return rows
-
-
-def show(label: str, figures: Mapping[str, Any]) -> None:
-    """Print one part as it is done."""
-    print(label, json.dumps(figures[label]), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.toolchain_rknn import PIPELINES, Recorded, compared, runs
-from deploykit.core.store import Store
-from deploykit.core.workspace import Quiet, Workspace
-from deploykit.pipeline.run import load_contexts, locked, run_pipeline
-from deploykit.pipeline.runner import Unwatched
-from deploykit.pipeline.steps import Selection
+from benchmarks.compiled_networks import bev_figures, built
 
 
 def main() -> None:
@@ -36,33 +31,11 @@ def main() -> None:
 
 def figures(place: Path, chip: str, count: int) -> dict[str, object]:
     """Give mAP and cosines of the three chains."""
-    store = Store((place / chip).absolute())
     settings = (
         "chip=ethos-u65",
         f"networks.bev.compile={{toolchain: vela, chip: {chip}, failed: host}}",
     )
-    (context,) = load_contexts(PIPELINES / "bev.yaml", settings, store)
-    with locked(store):
-        run = run_pipeline(
-            context,
-            store,
-            Selection(last="bev.compile"),
-            argv=(),
-            watcher=Unwatched(),
-            progress=Quiet(),
-            workers=1,
-        )
-    results = next(item for item in run.results.networks if item.network == "bev")
-    outputs = runs(results, list(context.task.validation_clips("bev", count)), Workspace(store))
-    metrics = {}
-    for label, frames in outputs.items():
-        records = [
-            context.task.evaluate_clip(index, {"bev": Recorded(clip)}) for index, clip in enumerate(frames)
-        ]
-        metrics[label] = round(100 * context.task.summarise(records)["map"], 2)
-    assert results.binaries is not None
-    host = [name for name, _ in results.binaries.host]
-    return {"map": metrics, "clips": count, "on_host": host, **compared(results, outputs)}
+    return bev_figures(*built(place / chip, "bev", "bev", settings), count)
 
 
 if __name__ == "__main__":
