@@ -117,7 +117,7 @@ class Memory:
         self.state_inputs = {pair.input for pair in plan.state}
         self.reads = 0
         self.skipped: set[str] = set()
-        self.faults: list[str] = []
+        self.faults: list[str] = list(_outside(plan))
         self._arenas: dict[str, Arena] = {arena.owner: arena for arena in plan.arenas}
         self._blocks = {arena.owner: bytearray(POISON * arena.size_bytes) for arena in plan.arenas}
         self._blocks["state"] = bytearray(plan.state_bytes)
@@ -220,6 +220,20 @@ class Memory:
         if name not in self._places:
             self.skipped.add(name)
         return self._places.get(name)
+
+
+def _outside(plan: MemoryPlan) -> Iterator[str]:
+    """Name what the plan puts outside its blocks: the bytes of a replay would grow, those of a chip don't."""
+    for arena in plan.arenas:
+        for buffer in arena.buffers:
+            end = buffer.offset_bytes + buffer.size_bytes
+            if buffer.offset_bytes < 0 or end > arena.size_bytes:
+                where = f"{buffer.offset_bytes} to {end} of the {arena.size_bytes} bytes of {arena.owner}"
+                yield f"{buffer.tensors[0]} lies at {where}"
+    for pair in plan.state:
+        low, end = min(pair.offsets_bytes), max(pair.offsets_bytes) + pair.size_bytes
+        if low < 0 or end > plan.state_bytes:
+            yield f"{pair.output} lies at {low} to {end} of the {plan.state_bytes} bytes of state"
 
 
 def _writer(partition: Partition, name: str) -> NodeInfo:

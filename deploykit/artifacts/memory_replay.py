@@ -12,7 +12,8 @@ class ReplayRun:
     `values` says in which types: "stored" (those of the precision plan) or "own" (the network's, where the
     run without a plan is onnxruntime's of whole segments). `reads` counts the tensors that nodes read and
     that were compared, `outputs` those compared after each frame; `bit_equal` is about the outputs. `faults`
-    are sentences, the first ones of `fault_count`; `skipped` are tensors that the plan has no place for.
+    are sentences, the first ones of `fault_count`; `skipped` are tensors of unknown size, which
+    were run outside the blocks.
     """
 
     values: str

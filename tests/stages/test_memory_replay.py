@@ -137,6 +137,33 @@ def test_a_planted_overlap_changes_the_outputs_and_is_named(bench: Any) -> None:
     assert any("node c: s in whole" in fault for fault in run.faults)
 
 
+def test_a_tensor_without_a_place_is_named(bench: Any) -> None:
+    partition, memory = planned(bench, in_place=False)
+    arenas = tuple(
+        dataclasses.replace(arena, buffers=tuple(item for item in arena.buffers if "p" not in item.tensors))
+        for arena in memory.arenas
+    )
+
+    run = proved(bench, partition, OWN_TYPES, dataclasses.replace(memory, arenas=arenas))
+
+    assert run.faults == ("p has no place in the plan",)
+
+
+def test_blocks_that_do_not_hold_what_lies_in_them_are_named(bench: Any) -> None:
+    partition, memory = planned(bench)
+    arenas = tuple(
+        dataclasses.replace(item, size_bytes=item.size_bytes - 16) if item.owner == "whole" else item
+        for item in memory.arenas
+    )
+
+    small = proved(bench, partition, OWN_TYPES, dataclasses.replace(memory, arenas=arenas))
+    state = proved(bench, partition, OWN_TYPES, dataclasses.replace(memory, state_bytes=496))
+
+    assert any(" bytes of whole" in fault for fault in small.faults)
+    # two halves of 64 floats
+    assert state.faults == ("h1 lies at 0 to 512 of the 496 bytes of state",)
+
+
 def test_one_half_for_a_state_is_named(bench: Any) -> None:
     source = f"""{HEADER} net (float[8] x, float[8] h0) => (float[8] y, float[8] h1)
         {{ s = Add(x, h0) h1 = Tanh(s) y = Mul(h1, h0) }}"""
@@ -179,6 +206,32 @@ def test_sizes_that_depend_on_data_run_in_the_room_of_their_bound(bench: Any) ->
     run = proved(bench, partition, OWN_TYPES, memory)
 
     assert (run.bit_equal, run.faults, run.skipped) == (True, (), ())
+
+
+def test_sizes_that_only_an_option_tells_are_left_out_of_the_proof_and_named(bench: Any) -> None:
+    source = "r = Relu(x) n = NonZero(r) f = Cast<to=1>(n) m = Transpose(f) y = ReduceSum<keepdims=0>(m)"
+    partition = bench.whole(f"{HEADER} net (float[4,4] x) => (float y) {{ {source} }}")
+    unknown = [dataclasses.replace(info, upper_bound=None) for info in partition.segments[0].graph.tensors]
+    graph = dataclasses.replace(partition.segments[0].graph, tensors=tuple(unknown))
+    segment = dataclasses.replace(partition.segments[0], graph=graph)
+    partition = dataclasses.replace(partition, segments=(segment,))
+    bounds: dict[str, tuple[int, ...]] = {"n": (2, 16), "f": (2, 16), "m": (16, 2)}
+    memory = plan_memory(
+        partition, OWN_TYPES, profile=profile_of(bench), params=MemoryParams(upper_bounds=bounds)
+    )
+
+    answer = replay_memory(
+        partition,
+        OWN_TYPES,
+        memory,
+        clips(partition),
+        params=MemoryReplayParams(),
+        workspace=bench.workspace,
+    )
+
+    assert memory.unsized == ()
+    assert answer.runs[0].skipped == ("n", "f", "m")
+    assert answer.notices == ("3 tensors of unknown size were run outside the planned memory (n, f, m)",)
 
 
 def test_a_network_with_sequences_is_not_proved_and_says_so(bench: Any) -> None:

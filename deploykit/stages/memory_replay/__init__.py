@@ -69,7 +69,13 @@ def replay_memory(
     except InputError as error:  # a network that a chip can run all the same
         notice = f"the memory plan was not proved by execution, as a node cannot run alone: {error}"
         return MemoryReplay(partition.network, planned_bytes, (), (notice,))
-    return MemoryReplay(partition.network, planned_bytes, (run,))
+    notices: tuple[str, ...] = ()
+    if run.skipped:
+        named = ", ".join(run.skipped[:5]) + (" ..." if len(run.skipped) > 5 else "")
+        notices = (
+            f"{len(run.skipped)} tensors of unknown size were run outside the planned memory ({named})",
+        )
+    return MemoryReplay(partition.network, planned_bytes, (run,), notices)
 
 
 def _replayed(

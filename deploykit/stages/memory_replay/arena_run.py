@@ -29,7 +29,8 @@ Frame: TypeAlias = Mapping[str, Array]
 class ArenaRun:
     """What a run inside the plan's blocks gave: the network's outputs of each frame, decoded, and what was
     wrong. `plain` are those of the run in which every tensor has memory of its own, `last_frame` all of its
-    tensors' bytes in the last frame."""
+    tensors' bytes in the last frame. `skipped` are tensors whose size the precision plan doesn't tell: they
+    were handed on outside the blocks."""
 
     outputs: tuple[dict[str, Array], ...]
     plain: tuple[dict[str, Array], ...]
@@ -75,7 +76,21 @@ def run_in_arena(
         plains.append({name: values[name] for name in network.outputs})
         outputs.append(_planned(network, memory, number, frame, values, forms, runner))
     last = {name: form.encode(values[name]) for name, form in forms.items() if name in values}
-    return ArenaRun(tuple(outputs), tuple(plains), memory.reads, tuple(memory.faults), plan.unsized, last)
+    lost = [f"{name} has no place in the plan" for name in forms if kept and not memory.holds(name)]
+    return ArenaRun(
+        tuple(outputs),
+        tuple(plains),
+        memory.reads,
+        (*memory.faults, *lost),
+        tuple(dict.fromkeys((*plan.unsized, *(name for name in _activations(network) if name not in forms)))),
+        last,
+    )
+
+
+def _activations(network: Partition) -> Iterator[str]:
+    yield from network.inputs
+    for segment in network.segments:
+        yield from (name for node in segment.graph.nodes for name in node.outputs if name)
 
 
 def _largest(network: Partition, frames: Sequence[Frame], runner: NodeRunner) -> dict[str, float]:
