@@ -18,6 +18,7 @@ from deploykit.stages.memory import MemoryParams, plan_memory
 
 HEADER = '<ir_version: 8, opset_import: ["": 17]>'
 OWN_TYPES = PrecisionPlan("net", (), ())
+BLOCKS_APART = MemoryParams(in_place=False)
 
 CHAIN = f"""{HEADER}
 net (float[1,16] x) => (float[1,16] y) {{
@@ -41,13 +42,18 @@ def banks_of(bench: Any, text: str, on_chip_bytes: float | None, **on_chip: Any)
     return plan_of(bench, text, on_chip_bytes, **on_chip).banks
 
 
-def plan_of(bench: Any, text: str, on_chip_bytes: float | None, **on_chip: Any) -> MemoryPlan:
+def plan_of(
+    bench: Any,
+    text: str,
+    on_chip_bytes: float | None,
+    params: MemoryParams = BLOCKS_APART,
+    **on_chip: Any,
+) -> MemoryPlan:
     chip = bench.profile()
     memory = dataclasses.replace(
         chip.on_chip, size_bytes=Quantity(on_chip_bytes, "test"), alignment_bytes=4, **on_chip
     )
     profile = dataclasses.replace(chip, on_chip=memory)
-    params = MemoryParams(in_place=False)
     return plan_memory(bench.whole(text), OWN_TYPES, profile=profile, params=params)
 
 
@@ -103,6 +109,27 @@ def test_operands_of_one_operator_get_different_banks_where_the_chip_wants_it(be
 
 def test_without_a_size_nothing_is_said_of_banks(bench: Any) -> None:
     assert banks_of(bench, CHAIN, None) is None
+
+
+def test_nodes_without_an_order_have_no_banks_and_the_plan_says_so(bench: Any) -> None:
+    plan = plan_of(bench, CHAIN, 128, MemoryParams(parallel_nodes=True))
+    assert plan.banks is None
+    assert plan.notices[-1].startswith("the chip's banks are not planned: nodes that may run at once")
+
+
+def test_where_a_part_of_the_traffic_is_unknown_nothing_is_called_optimal(bench: Any) -> None:
+    # Nothing binds K: nobody knows how many bytes TopK writes.
+    text = f"""{HEADER}
+net (float[1,16] x, int64[1] k) => (float[1,16] y, float[1,K] v) {{
+    a = Exp(x)
+    y = Relu(a)
+    v, i = TopK(a, k)
+}}"""
+    plan = banks_of(bench, text, 128)
+    assert plan is not None
+    assert plan.bound.objective == plan.bound.lower_bound
+    assert plan.bound.status == "feasible"
+    assert any("the traffic is incomplete" in notice for notice in plan.notices)
 
 
 TILED = f"""{HEADER}

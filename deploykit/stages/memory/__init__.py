@@ -17,7 +17,7 @@ from deploykit.stages.memory.arenas import shared_arena
 from deploykit.stages.memory.banks import plan_chip_memory
 from deploykit.stages.memory.checks import check_options, check_sizes
 from deploykit.stages.memory.claims import check_claims
-from deploykit.stages.memory.notices import plan_notices
+from deploykit.stages.memory.notices import left_out, plan_notices
 from deploykit.stages.memory.order import ordered_arenas
 from deploykit.stages.memory.params import MemoryParams
 from deploykit.stages.memory.prepare import prepare
@@ -71,6 +71,7 @@ def plan_memory(
         partition,
         plan.scheme_of(),
         stored,
+        prepared.unsized,
         arenas,
         state,
         profile=profile,
@@ -85,7 +86,11 @@ def plan_memory(
         state_bytes=persistent_bytes(state),
         weight_bytes=weight_bytes(partition, plan.scheme_of()),
         placement=placement,
-        notices=(*notices, *plan_notices(partition, stored, prepared.unsized, alignment)),
+        notices=(
+            *notices,
+            *plan_notices(partition, stored, prepared.unsized, alignment),
+            *left_out(params, profile),
+        ),
         unsized=prepared.unsized,
         orders=orders,
         shortfalls=_shortfalls(partition, arenas, stored, params),

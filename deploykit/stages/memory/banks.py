@@ -41,6 +41,7 @@ def plan_chip_memory(
     partition: Partition,
     schemes: Mapping[str, Scheme],
     stored: Mapping[str, Stored],
+    unsized: Sequence[str],
     arenas: Sequence[Arena],
     state: Sequence[StateBuffers],
     *,
@@ -52,7 +53,8 @@ def plan_chip_memory(
 
     None where the profile gives no size, where nobody asked, and where nodes have no order.
     `schemes` are those of the nodes by id. Blocks are those of the arenas, in the planned order of nodes, one
-    segment after the other. The choice has passed the independent validator.
+    segment after the other. The choice has passed the independent validator. No plan is `optimal` where a
+    part of the traffic is unknown.
     """
     size = profile.on_chip.size_bytes.value
     if size is None or not params.banks or params.parallel_nodes:
@@ -78,7 +80,7 @@ def plan_chip_memory(
         steps=traffic.steps,
         segment_steps=_segment_steps(partition),
         items=tuple(_item(listed[item.item], item) for item in choice.chosen),
-        bound=_shifted(choice.bound, base),
+        bound=_shifted(choice.bound, base, counted=not whole.uncosted and not unsized),
         all_dram_bytes=traffic.total_bytes,
         greedy_bytes=traffic.total_bytes - greedy_by_size(problem).saving,
         resident_weight_bytes=sum(listed[at].size_bytes for at in weights),
@@ -91,7 +93,7 @@ def plan_chip_memory(
         prefetches=prefetches,
         all_dram_s=plain.total_s if plain else None,
         planned_s=planned.total_s if planned else None,
-        notices=tuple(_notices(chip, whole, listed)),
+        notices=tuple(_notices(chip, whole, listed, unsized)),
     )
 
 
@@ -115,9 +117,14 @@ def _checked(problem: BankProblem, choice: BankChoice) -> BankChoice:
     return choice
 
 
-def _shifted(bound: SolveBound, base: int) -> SolveBound:
-    """Give a bound on missed savings as one on the traffic."""
-    return replace(bound, objective=base + bound.objective, lower_bound=base + bound.lower_bound)
+def _shifted(bound: SolveBound, base: int, *, counted: bool) -> SolveBound:
+    """Give a bound on missed savings as one on the traffic; `counted`: all of it is known."""
+    return replace(
+        bound,
+        status=bound.status if counted else "feasible",
+        objective=base + bound.objective,
+        lower_bound=base + bound.lower_bound,
+    )
 
 
 def _item(candidate: Candidate, chosen: Chosen) -> BankItem:
@@ -251,7 +258,9 @@ def _segment_steps(partition: Partition) -> tuple[tuple[str, int], ...]:
     return tuple((segment.name, start) for segment, start in zip(partition.segments, starts, strict=False))
 
 
-def _notices(chip: _Chip, traffic: NetworkTraffic, listed: Sequence[Candidate]) -> list[str]:
+def _notices(
+    chip: _Chip, traffic: NetworkTraffic, listed: Sequence[Candidate], unsized: Sequence[str]
+) -> list[str]:
     profile = chip.profile
     notices = []
     if profile.on_chip.bank_count is None:
@@ -264,6 +273,9 @@ def _notices(chip: _Chip, traffic: NetworkTraffic, listed: Sequence[Candidate]) 
         "tensor once, those with a tensor of unknown size as moving nothing; the traffic is incomplete"
         for name in traffic.uncosted
     ]
+    if unsized:
+        named = ", ".join(unsized[:3]) + (f" and {len(unsized) - 3} more" if len(unsized) > 3 else "")
+        notices.append(f"of unknown size, in no bank and not counted: {named}; the traffic is incomplete")
     large = [item for item in listed if item.kind == "activation" and item.size_bytes > chip.bank_bytes]
     alone = [item for item in large if not any(way.tiling for way in item.ways)]
     if alone:

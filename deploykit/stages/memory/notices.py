@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from deploykit.analysis.stored import Stored
 from deploykit.artifacts.model import Partition
+from deploykit.core.profile import ChipProfile
+from deploykit.stages.memory.params import MemoryParams
 
 
 def plan_notices(
@@ -36,3 +38,13 @@ def plan_notices(
             "a block of scratch for this step"
         )
     return notices
+
+
+def left_out(params: MemoryParams, profile: ChipProfile) -> list[str]:
+    """Say where banks were asked for and none are planned."""
+    if not (params.banks and params.parallel_nodes) or profile.on_chip.size_bytes.value is None:
+        return []
+    return [
+        "the chip's banks are not planned: nodes that may run at once have no order "
+        "(memory.parallel_nodes); leave it out to see them"
+    ]
