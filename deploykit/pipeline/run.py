@@ -17,7 +17,8 @@ from deploykit.core.errors import DeploykitError, EnvironmentFault
 from deploykit.core.profile import load_profile
 from deploykit.core.store import Store, digest_bytes, disk_faults
 from deploykit.core.workspace import Progress, Workspace
-from deploykit.pipeline.config import load_config
+from deploykit.core.yaml_file import Document
+from deploykit.pipeline.config import PipelineConfig, load_config
 from deploykit.pipeline.context import Context
 from deploykit.pipeline.figures import figures
 from deploykit.pipeline.file_digests import FileDigests
@@ -52,10 +53,13 @@ def load_contexts(pipeline: Path, overrides: Sequence[str], store: Store) -> tup
     Raises:
         InputError: faults of the YAML or of the chip profile.
     """
-    config, _ = load_config(pipeline, overrides)
-    return tuple(
-        _context(pipeline, overrides, combination, store) for combination in combinations(config.core.matrix)
-    )
+    config, document = load_config(pipeline, overrides)
+    found = []
+    for combination in combinations(config.core.matrix):
+        if combination.overrides:
+            config, document = load_config(pipeline, (*overrides, *combination.overrides))
+        found.append(_context(config, document, combination, store))
+    return tuple(found)
 
 
 def run_pipeline(
@@ -167,9 +171,8 @@ def _holder(path: Path) -> str:
         return "another run is using this folder"
 
 
-def _context(pipeline: Path, overrides: Sequence[str], combination: Combination, store: Store) -> Context:
-    config, document = load_config(pipeline, (*overrides, *combination.overrides))
-    profile, profile_path = load_profile(config.core.chip, beside=pipeline.parent)
+def _context(config: PipelineConfig, document: Document, combination: Combination, store: Store) -> Context:
+    profile, profile_path = load_profile(config.core.chip, beside=document.path.parent)
     return Context(
         name=config.core.name + combination.suffix,
         config=config,

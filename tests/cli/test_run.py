@@ -240,9 +240,10 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(shell: Any) -> None
 
 def test_a_cached_run_imports_nothing_heavy(shell: Any) -> None:
     shell.command("run", "toy.yaml", "--workers", 1)
+    heavy = ("onnx", "onnxruntime", "plotly", "jinja2", "deploykit.solve.memory", "deploykit.solve.banks")
     program = (
         "import sys; from deploykit.cli.main import run; run(['run', 'toy.yaml']);"
-        "print([m for m in ('onnx', 'onnxruntime', 'plotly', 'jinja2') if m in sys.modules])"
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

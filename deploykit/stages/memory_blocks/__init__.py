@@ -22,7 +22,6 @@ from deploykit.stages.call import StageCall
 from deploykit.stages.memory_blocks.features import NetworkMemory, shared_features
 from deploykit.stages.memory_blocks.files import c_header, json_table
 from deploykit.stages.memory_blocks.params import MemoryBlocksParams, SharedFeature
-from deploykit.stages.memory_blocks.table import block_table
 
 __all__ = [
     "GIVES",
@@ -53,6 +52,8 @@ def plan_blocks(
     Raises:
         InputError: a shared feature that isn't there, or whose sides differ; all faults at once.
     """
+    from deploykit.stages.memory_blocks.table import block_table  # the solver: only when the step runs
+
     if params.frame_copies < 0:
         raise input_error("memory_blocks.frame_copies", f"{params.frame_copies} copies", "give 0 or more")
     by_name = {memory.partition.network: memory for memory in networks}

@@ -37,7 +37,7 @@ from deploykit.stages.precision.params import PrecisionParams, SchemeException
 from deploykit.stages.precision.policies import Pick, policy_of
 
 
-def plan_precision(
+def plan_network_precision(
     partition: Partition,
     costs: CostReport,
     sensitivity: Sensitivity | None = None,
@@ -45,16 +45,7 @@ def plan_precision(
     profile: ChipProfile,
     params: PrecisionParams,
 ) -> PrecisionPlan:
-    """Give each node a scheme that its engine has: the user's, a rule's, or the policy's.
-
-    The policy "budget" reads `sensitivity`.
-
-    Raises:
-        InputError: patterns that match no segment and no node; schemes that the chip lacks where the user
-            allows only these; layers that share a scale and may not have one width; errors that were not
-            measured.
-        FindingError: no plan keeps the budget.
-    """
+    """Do what `plan_precision` says."""
     flow = NetworkFlow(partition)
     node_costs = {cost.node: cost for cost in costs.nodes}
     marks = [(rule.__doc__ or "", rule(flow)) for rule in FLOAT_RULES]

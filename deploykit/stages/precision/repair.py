@@ -13,8 +13,8 @@ from deploykit.artifacts.sensitivity import Sensitivity
 from deploykit.core.errors import FindingError
 from deploykit.core.profile import ChipProfile
 from deploykit.core.workspace import Workspace
+from deploykit.stages.precision import plan_precision
 from deploykit.stages.precision.params import PrecisionParams
-from deploykit.stages.precision.plan import plan_precision
 from deploykit.stages.sensitivity import plan_error
 from deploykit.tasks.protocol import Clip
 
