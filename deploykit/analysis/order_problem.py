@@ -9,7 +9,7 @@ from deploykit.analysis.live_ranges import captured_tensors
 from deploykit.analysis.node_order import predecessors, steps_of
 from deploykit.analysis.storage_roots import works_in_place
 from deploykit.analysis.stored import Stored
-from deploykit.analysis.views import is_alias
+from deploykit.analysis.views import alias_roots
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
 from deploykit.solve.order.problem import OrderProblem, Value
 
@@ -29,7 +29,7 @@ def order_problem(
     elsewhere and have no bytes here. A result of `overwrite` waits for all others that read its input. Parts
     of tensors (Slice, Split, Concat) count as copies.
     """
-    roots = _roots(graph, stored)
+    roots = alias_roots(graph, stored)
     outside = {roots.get(name, name) for name in (*graph.inputs, *graph.outputs, *pinned)}
     writer: dict[str, int] = {}
     readers: dict[str, set[int]] = {}
@@ -61,17 +61,6 @@ def order_problem(
         for node in graph.nodes
     )
     return OrderProblem(_waits(graph, readers, roots, overwrite), tuple(values), may_replace)
-
-
-def _roots(graph: GraphInfo, stored: Mapping[str, Stored]) -> dict[str, str]:
-    """Give for each other name of a tensor's bytes the first one."""
-    roots: dict[str, str] = {}
-    for node in graph.nodes:
-        if node.domain in ("", "ai.onnx") and node.outputs and is_alias(node, stored):
-            source, target = node.inputs[0], node.outputs[0]
-            if source in stored and stored.get(target, stored[source]).dtype == stored[source].dtype:
-                roots[target] = roots.get(source, source)
-    return roots
 
 
 def _may_replace(node: NodeInfo, source: str, stored: Mapping[str, Stored]) -> bool:

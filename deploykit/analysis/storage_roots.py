@@ -9,7 +9,7 @@ from deploykit.analysis.live_ranges import LiveRange, captured_tensors, live_ran
 from deploykit.analysis.node_order import ancestors
 from deploykit.analysis.storage_union import Group, Union
 from deploykit.analysis.stored import Stored
-from deploykit.analysis.views import ALIASES, is_alias, parts
+from deploykit.analysis.views import ALIASES, alias_roots, is_alias, parts
 from deploykit.artifacts.graph import GraphInfo, NodeInfo
 
 _ONE_OPERAND = """
@@ -23,6 +23,10 @@ IN_PLACE_FIRST = frozenset(_ONE_OPERAND.split())
 _ANY_OPERAND = "Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor"
 IN_PLACE_ANY = frozenset(_ANY_OPERAND.split())
 """As above, for any input that has the output's own shape (so that it isn't broadcast)."""
+
+
+VIEWS = frozenset({"Concat", "Slice", "Split", "Transpose"})
+"""Their results may lie in other tensors' bytes, or the other way round."""
 
 
 def works_in_place(node: NodeInfo, source: str) -> bool:
@@ -73,10 +77,12 @@ def storage_roots(
 
     Tensors in `pinned` (state) share with none. Tensors without an entry in `stored` are left out. Graph
     inputs, tensors that a subgraph reads, and whatever is still read later are never overwritten in place;
-    two inputs or outputs of the graph never share a block.
+    two inputs or outputs of the graph never share a block. What a result of `overwrite` is written over is no
+    view and has none: the other tensor's bytes would go with it.
     """
     union = _start(graph, stored, pinned, rules.parallel)
     before = ancestors(graph) if rules.parallel else None
+    alone = _overwritten(graph, stored, rules)
     for step, node in enumerate(graph.nodes):
         if node.outputs and node.outputs[0] in rules.overwrite:
             _claimed(union, node.outputs[0], rules.overwrite[node.outputs[0]])
@@ -85,6 +91,8 @@ def storage_roots(
             continue
         if is_alias(node, stored):
             _alias(union, node)
+        elif node.op in VIEWS and alone.intersection((*node.inputs, *node.outputs)):
+            continue
         elif node.op in ("Slice", "Split") and rules.slice_views:
             _view_parts(union, node, rules.alignment_bytes)
         elif node.op == "Transpose" and node.op in rules.free_views:
@@ -95,6 +103,13 @@ def storage_roots(
             _reuse_input(union, node, step, None if before is None else before[step])
     classes = list({id(group): group for group in union.of.values()}.values())
     return tuple(_root(union, group) for group in classes)
+
+
+def _overwritten(graph: GraphInfo, stored: Mapping[str, Stored], rules: SharingRules) -> frozenset[str]:
+    """Give the tensors that others are written over on demand, under all their names."""
+    roots = alias_roots(graph, stored) if rules.overwrite else {}
+    sources = {roots.get(name, name) for name in rules.overwrite.values()}
+    return frozenset(name for name in stored if roots.get(name, name) in sources)
 
 
 def _start(graph: GraphInfo, stored: Mapping[str, Stored], pinned: frozenset[str], parallel: bool) -> Union:
@@ -116,7 +131,7 @@ def _alias(union: Union, node: NodeInfo) -> None:
 
 
 def _claimed(union: Union, target: str, source: str) -> None:
-    """Let a result take the place of the input that the user names; `overwrite_claims` has checked it."""
+    """Let a result take the place of the input that the user names; `check_claims` has checked it."""
     if union.are_free(source, target) and not (union.of[source].boundary and union.of[target].boundary):
         union.join(target, source, 0)
 

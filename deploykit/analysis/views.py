@@ -23,6 +23,17 @@ def is_alias(node: NodeInfo, stored: Mapping[str, Stored]) -> bool:
     return moved == sorted(moved)
 
 
+def alias_roots(graph: GraphInfo, stored: Mapping[str, Stored]) -> dict[str, str]:
+    """Give for each other name of a tensor's bytes the first one."""
+    roots: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.domain in ("", "ai.onnx") and node.outputs and is_alias(node, stored):
+            source, target = node.inputs[0], node.outputs[0]
+            if source in stored and stored.get(target, stored[source]).dtype == stored[source].dtype:
+                roots[target] = roots.get(source, source)
+    return roots
+
+
 def permutation(node: NodeInfo, rank: int) -> tuple[int, ...]:
     """Give a Transpose's order of axes; without the attribute it turns them round."""
     given = node.attribute("perm", tuple(reversed(range(rank))))

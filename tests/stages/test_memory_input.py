@@ -98,6 +98,19 @@ def test_claims_that_would_destroy_something_are_refused(bench: Any) -> None:
     ]
 
 
+def test_claims_count_every_name_of_the_bytes(bench: Any) -> None:
+    source = f"""{HEADER} net (float[1,16] x) => (float[1,16] y, float[1,16] z, float[1,16] w) {{
+        z = Neg(x) a = Exp(x) r = Identity(a) s = Softmax(r) y = Add(a, s) q = Identity(x) w = Softmax(q)
+    }}"""
+
+    assert faults(bench, source, overwrite={"s": "r", "w": "q"}) == [
+        "memory.overwrite.s: 'a', which has the bytes of 'r', is needed after 's', by y; leave this claim out, or "
+        "run the other readers first",
+        "memory.overwrite.w: 'q' has the bytes of 'x': 'x' is an input or output of its segment, which nothing may "
+        "overwrite; leave this claim out",
+    ]
+
+
 def test_patterns_and_names_that_fit_nothing_are_named(bench: Any) -> None:
     said = faults(
         bench,

@@ -296,3 +296,26 @@ def test_a_result_is_written_where_the_user_says(bench: Any) -> None:
 
     assert [item.tensors for item in arena(plan, "whole").buffers] == [("a", "b")]
     assert replayed(partition, plan) == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "claim"),
+    [
+        ("p, q = Split<axis=0>(a, sizes) s = Add(a, u) t = Mul(p, q)", {"s": "a"}),
+        ("p, q = Split<axis=0>(a, sizes) s = Softmax(p) t = Add(s, q) v = Neg(a)", {"s": "p"}),
+        ("b = Exp(u) c = Concat<axis=0>(a, b) s = Add(a, u) t = Softmax(c)", {"s": "a"}),
+        ("r = Transpose<perm=[1,0]>(a) s = Add(a, u) t = Softmax<axis=0>(r)", {"s": "a"}),
+    ],
+)
+def test_what_is_written_over_is_nobody_elses_view(bench: Any, body: str, claim: dict[str, str]) -> None:
+    ((target, source),) = claim.items()
+    rows = 2 if source == "p" else 4
+    text = f"net (float[4,16] x, float[4,16] u) => (float[{rows},16] y) <int64[2] sizes = {{2, 2}}> "
+    nodes = f"{{ a = Exp(x) {body} y = Sqrt({target}) }}"
+
+    partition, plan = planned(bench, text + nodes, free_views=("Transpose",), overwrite=claim, order="given")
+
+    (block,) = (item for item in arena(plan, "whole").buffers if source in item.tensors)
+    assert block.tensors == (source, target)
+    assert block.inner_offsets_bytes == ()
+    assert replayed(partition, plan) == ()

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from deploykit.analysis.live_ranges import live_ranges
 from deploykit.analysis.stored import Stored
-from deploykit.artifacts.graph import GraphInfo, NodeInfo
+from deploykit.analysis.views import alias_roots
+from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
 from deploykit.artifacts.model import Partition
 from deploykit.core.errors import Fault, InputError
 from deploykit.core.names import did_you_mean
@@ -81,13 +82,28 @@ def _claim_faults(
         what = f"{target!r} requires {required} bytes, available in {source!r} are {available}"
         short = f": {required - available} missing" if required > available else ""
         yield Fault(where, what + short, "both must have the same size: leave this claim out")
+    names = _names_of(graph, stored, source)
     states = {name for pair in partition.state for name in (pair.output, pair.input)}
-    for name in (source, target):
-        if name in states or (name == source and name in (*partition.inputs, *graph.outputs, *graph.inputs)):
+    ends = {*partition.inputs, *graph.outputs, *graph.inputs}
+    for name in dict.fromkeys((source, target, *names)):
+        if name in states or (name != target and name in ends):
+            own = "" if name in (source, target) else f"{source!r} has the bytes of {name!r}: "
             kind = "state" if name in states else "an input or output of its segment"
-            yield Fault(where, f"{name!r} is {kind}, which nothing may overwrite", "leave this claim out")
+            what = f"{own}{name!r} is {kind}, which nothing may overwrite"
+            yield Fault(where, what, "leave this claim out")
     step = next(place for place, other in enumerate(graph.nodes) if other.id == node.id)
-    if live_ranges(graph, parallel=parallel)[source].end > step + 1:
-        later = [other.id for other in graph.consumers.get(source, ()) if other.id != node.id]
-        what = f"{source!r} is needed after {node.id!r}" + (f", by {', '.join(later[:3])}" if later else "")
+    ranges = live_ranges(graph, parallel=parallel)
+    for name in (name for name in names if ranges[name].end > step + 1):
+        after = graph.nodes if parallel else graph.nodes[step:]
+        later = [other.id for other in after if other.id != node.id and name in reads(other)]
+        own = "" if name == source else f", which has the bytes of {source!r},"
+        what = f"{name!r}{own} is needed after {node.id!r}" + (
+            f", by {', '.join(later[:3])}" if later else ""
+        )
         yield Fault(where, what, "leave this claim out, or run the other readers first")
+
+
+def _names_of(graph: GraphInfo, stored: Mapping[str, Stored], source: str) -> list[str]:
+    """Give all names of a tensor's bytes."""
+    roots = alias_roots(graph, stored)
+    return [name for name in stored if roots.get(name, name) == roots.get(source, source)]
