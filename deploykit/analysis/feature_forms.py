@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from deploykit.artifacts.memory_blocks import TensorForm
 
 CHANNELS_FIRST = "NCHW"
@@ -25,7 +23,8 @@ def batch_count(writer: TensorForm, reader: TensorForm) -> int | None:
     """
     if not writer.shape or not reader.shape:
         return 1 if writer.shape == reader.shape else None
-    if _element(writer.shape[1:]) != _element(reader.shape[1:]) and not _is_turned(writer, reader):
+    turned = _layouts_differ(writer, reader)
+    if not (_is_turned(writer, reader) if turned else writer.shape[1:] == reader.shape[1:]):
         return None
     large, small = max(writer.shape[0], reader.shape[0]), min(writer.shape[0], reader.shape[0])
     return None if not small or large % small else large // small
@@ -65,30 +64,29 @@ def differences(writer: TensorForm, reader: TensorForm) -> tuple[str, ...]:
 
 
 def _layouts_differ(writer: TensorForm, reader: TensorForm) -> bool:
-    declared = bool(writer.layout and reader.layout)
-    if declared:
+    """Say whether channels are first on one side and last on the other: by what is said, else by sizes."""
+    if writer.layout and reader.layout:
         return writer.layout != reader.layout
-    return _element(writer.shape[1:]) != _element(reader.shape[1:]) and _is_turned(writer, reader)
+    return writer.shape[1:] != reader.shape[1:]
 
 
 def _is_turned(writer: TensorForm, reader: TensorForm) -> bool:
-    """Say whether the sizes are those of channels first on one side and channels last on the other."""
-    a, b = writer.shape, reader.shape
-    if len(a) != 4 or len(b) != 4:
-        return False
-    return (a[2], a[3], a[1]) == b[1:] or (b[2], b[3], b[1]) == a[1:]
+    """Say whether one side's sizes are the other's with the channels moved, as far as layouts are said."""
+    return any(
+        len(first.shape) == len(last.shape) == 4
+        and (first.shape[2], first.shape[3], first.shape[1]) == last.shape[1:]
+        and first.layout != CHANNELS_LAST
+        and last.layout != CHANNELS_FIRST
+        for first, last in ((writer, reader), (reader, writer))
+    )
 
 
 def _layout(form: TensorForm, other: TensorForm) -> str:
-    """Give a form's layout, from the sizes where nobody said it."""
+    """Give a form's layout; from the sizes where nobody said it."""
     if form.layout:
         return form.layout
     first = (form.shape[2], form.shape[3], form.shape[1]) == other.shape[1:]
     return CHANNELS_FIRST if first else CHANNELS_LAST
-
-
-def _element(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(shape)
 
 
 def _code(form: TensorForm) -> str:

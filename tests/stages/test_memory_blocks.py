@@ -161,6 +161,27 @@ def test_layouts_are_compared_by_what_is_said_and_by_the_sizes(bench: Any) -> No
     assert "layout NCHW against NHWC" in faults(bench, [writer, square], shared(layouts=layouts))[0]
 
 
+@pytest.mark.parametrize(
+    ("shape", "writer", "reader"),
+    [
+        ("1,4,4,16", "NCHW", "NCHW"),  # 4 channels against 16
+        ("1,4,4,16", "NHWC", "NCHW"),  # 4 channels on both sides, 16 x 4 pixels against 4 x 16
+        ("1,16,4,4", "NCHW", "NHWC"),  # 16 channels against 4
+    ],
+)
+def test_sizes_that_contradict_the_layouts_are_named(
+    bench: Any, shape: str, writer: str, reader: str
+) -> None:
+    layouts = {"backbone.f": writer, "head.g": reader}
+
+    (said,) = faults(
+        bench, [backbone(bench), head(bench, shape=shape)], shared(layouts=layouts, convert=True)
+    )
+
+    assert f"f int8[1, 16, 4, 4] {writer} scale 0.5 zero point 3 and head.g" in said
+    assert "are not of the same sizes; sizes after the first must agree" in said
+
+
 def test_other_sizes_and_types_are_named(bench: Any) -> None:
     plain = network(bench, "head", "net (float[1,16,4,4] g) => (float[1,16,4,4] y) { y = Softmax(g) }")
     assert (
