@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from deploykit.artifacts.memory import MemoryPlan
-from deploykit.artifacts.memory_replay import ReplayRun
+from deploykit.artifacts.memory_replay import MemoryReplay, ReplayRun
 from deploykit.artifacts.model import Partition, StatePair
 from deploykit.artifacts.precision import PrecisionPlan, TensorPrecision
 from deploykit.core.errors import InputError
@@ -60,16 +60,21 @@ def clips(partition: Partition, frames: int = 3) -> list[Clip]:
     return [Clip("clip", tuple(made))]
 
 
-def proved(bench: Any, partition: Partition, plan: PrecisionPlan, memory: MemoryPlan) -> ReplayRun:
-    answer = replay_memory(
+def answered(
+    bench: Any, partition: Partition, memory: MemoryPlan, plan: PrecisionPlan = OWN_TYPES, frames: int = 3
+) -> MemoryReplay:
+    return replay_memory(
         partition,
         plan,
         memory,
         clips(partition),
-        params=MemoryReplayParams(),
+        params=MemoryReplayParams(frames),
         workspace=bench.workspace,
     )
-    (run,) = answer.runs
+
+
+def proved(bench: Any, partition: Partition, plan: PrecisionPlan, memory: MemoryPlan) -> ReplayRun:
+    (run,) = answered(bench, partition, memory, plan).runs
     return run
 
 
@@ -220,14 +225,7 @@ def test_sizes_that_only_an_option_tells_are_left_out_of_the_proof_and_named(ben
         partition, OWN_TYPES, profile=profile_of(bench), params=MemoryParams(upper_bounds=bounds)
     )
 
-    answer = replay_memory(
-        partition,
-        OWN_TYPES,
-        memory,
-        clips(partition),
-        params=MemoryReplayParams(),
-        workspace=bench.workspace,
-    )
+    answer = answered(bench, partition, memory)
 
     assert memory.unsized == ()
     assert answer.runs[0].skipped == ("n", "f", "m")
@@ -242,14 +240,7 @@ def test_a_network_with_sequences_is_not_proved_and_says_so(bench: Any) -> None:
     )
     memory = plan_memory(partition, OWN_TYPES, profile=profile_of(bench), params=MemoryParams())
 
-    answer = replay_memory(
-        partition,
-        OWN_TYPES,
-        memory,
-        clips(partition),
-        params=MemoryReplayParams(),
-        workspace=bench.workspace,
-    )
+    answer = answered(bench, partition, memory)
 
     assert answer.runs == ()
     assert answer.notices[0].startswith(
@@ -260,16 +251,7 @@ def test_a_network_with_sequences_is_not_proved_and_says_so(bench: Any) -> None:
 def test_no_frames_leave_it_out_with_a_notice_and_fewer_are_an_error(bench: Any) -> None:
     partition, memory = planned(bench)
 
-    def answer(frames: int) -> Any:
-        return replay_memory(
-            partition,
-            OWN_TYPES,
-            memory,
-            clips(partition),
-            params=MemoryReplayParams(frames),
-            workspace=bench.workspace,
-        )
-
-    assert answer(0).notices == ("the memory plan was not proved by execution: memory_replay.frames is 0",)
+    left_out = answered(bench, partition, memory, frames=0)
+    assert left_out.notices == ("the memory plan was not proved by execution: memory_replay.frames is 0",)
     with pytest.raises(InputError, match="-1 frames; give 0"):
-        answer(-1)
+        answered(bench, partition, memory, frames=-1)
