@@ -156,6 +156,24 @@ def test_a_tensor_larger_than_a_bank_is_passed_on_in_tiles_with_a_halo(bench: An
     assert (tiled.stays[0].first_step, tiled.stays[0].end_step) == (0, 2)
 
 
+def test_tiles_hold_the_rows_of_whole_results_of_a_reader_with_a_stride(bench: Any) -> None:
+    text = f"""{HEADER}
+net (float[1,1,10,4] x) => (float[1,1,5,4] y)
+<float[1,1,1,1] v = {{2.0}}, float[1,1,3,1] w = {{1.0, 1.0, 1.0}}> {{
+    a = Conv(x, v)
+    b = Conv<pads=[1,0,0,0], strides=[2,1]>(a, w)
+    y = Softmax(b)
+}}"""
+    # a takes 10 rows of 16 bytes. Windows of 3 rows at stride 2 share one: m of the 5 results need 2m + 1 rows.
+    # A bank of 64 bytes holds 3 rows (m = 1) and not 5 (m = 2), so there are 5 tiles. The first Conv reads a row
+    # of x (16 bytes) again for each tile after the first, and both read their weights (4 + 12).
+    tiled = item(banks_of(bench, text, 64), "a")
+    assert tiled.tiles is not None
+    assert (tiled.tiles.axis, tiled.tiles.count, tiled.tiles.halo_rows) == ("rows", 5, 1)
+    assert tiled.tiles.again_bytes == 4 * (16 + 16)
+    assert tiled.stays[0].size_bytes == 48
+
+
 def random_graph(seed: int) -> str:
     """A network of 14 elementwise operators on sizes of 64 bytes, whose operands are any earlier tensors."""
     chance = random.Random(seed)

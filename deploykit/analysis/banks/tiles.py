@@ -117,18 +117,18 @@ def _way(
     bank_bytes: int,
 ) -> Way | None:
     length = shape[axis]
-    halo = layers[-1].window.halo if axis == 2 else 0
-    count = _fewest(size, length, halo, bank_bytes)
+    window = layers[-1].window if axis == 2 else _Window(1, 1)
+    count = _fewest(size, length, window, bank_bytes)
     if count is None:
         return None
-    again = _again(layers, graph, halo, count, by_rows=axis == 2)
+    again = _again(layers, graph, window.halo, count, by_rows=axis == 2)
     saving = sum(part for _, part in moved) - again
     if saving <= 0:
         return None
-    rows = min(-(-length // count) + halo, length)
+    rows = min(_tile_rows(length, count, window), length)
     need = Need(-(-size * rows // length), layers[0].span[0], layers[-1].span[1])
     way_moved = (*moved, (moved[0][0], -again))
-    return Way(Option(saving, (need,)), way_moved, Tiling(axis, count, halo, again))
+    return Way(Option(saving, (need,)), way_moved, Tiling(axis, count, window.halo, again))
 
 
 def _layer(traffic: NetworkTraffic, graph: GraphInfo, span: tuple[int, int]) -> _Layer | None:
@@ -162,12 +162,17 @@ def _window(node: NodeInfo, graph: GraphInfo) -> _Window | None:
     return _Window((int(kernel[0]) - 1) * int(dilations[0]) + 1, int(strides[0]))
 
 
-def _fewest(size: int, length: int, halo: int, bank_bytes: int) -> int | None:
+def _fewest(size: int, length: int, window: _Window, bank_bytes: int) -> int | None:
     """Give the fewest equal parts of an axis of which one with its halo fits a bank."""
     for count in range(2, length + 1):
-        if size * (-(-length // count) + halo) <= bank_bytes * length:
+        if size * _tile_rows(length, count, window) <= bank_bytes * length:
             return count
     return None
+
+
+def _tile_rows(length: int, count: int, window: _Window) -> int:
+    """Give the rows of one of so many tiles: those of whole results of its reader, with the halo."""
+    return -(-length // (count * window.stride)) * window.stride + window.halo
 
 
 def _again(layers: Sequence[_Layer], graph: GraphInfo, halo: int, count: int, *, by_rows: bool) -> int:
