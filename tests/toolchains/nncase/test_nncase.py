@@ -156,3 +156,17 @@ def test_results_come_under_our_names_in_our_shapes(tmp_path: Path) -> None:
 def test_it_offers_no_layer_dumps() -> None:
     assert not capabilities().dumps_layers
     assert capabilities().chips == {"k230": ("w8a8", "w8a16")}
+
+
+def test_operators_that_the_importer_has_no_case_for_are_refused() -> None:
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    net (float[1,2,4,4] x) => (float[1,2,4,4] y)
+    <float[4] scale = {1, 1, 1, 1}>
+    { [norm] n = LayerNormalization<axis = -1>(x, scale) [inverse] y = Reciprocal(n) }
+    """
+    faults = [str(fault) for fault in check(segment(text), chip="k230", schemes={"n": "w8a8"})]
+    assert faults == [
+        "segment 'net', node 'norm' (LayerNormalization): nncase has no such operator; leave it to the CPU",
+        "segment 'net', node 'inverse' (Reciprocal): nncase has no such operator; leave it to the CPU",
+    ]
