@@ -62,7 +62,7 @@ STAGES: dict[str, Stage] = {
     "split": Stage(
         "split",
         "Cut into segments, and prove the chain equal to the whole.",
-        version=1,
+        version=2,
         reads=("export",),
         section="split",
         data="calibration",
