@@ -9,7 +9,7 @@ from functools import cache
 
 from deploykit.analysis.graph_work import WorkSettings
 from deploykit.analysis.roofline import bandwidth_of, cost_nodes
-from deploykit.analysis.storage_roots import IN_PLACE_ANY, IN_PLACE_FIRST
+from deploykit.analysis.storage_roots import ELEMENTWISE
 from deploykit.artifacts.advice import Advice, Headroom
 from deploykit.artifacts.costs import Bound, SchemeCost
 from deploykit.artifacts.model import Partition
@@ -98,7 +98,7 @@ def headrooms(planned: Planned, scheme: str) -> tuple[Headroom, ...]:
 def _changes(planned: Planned) -> Iterator[tuple[str, Planned]]:
     """Give each change as a sentence, with the network and the chip under it."""
     main = planned.profile.engines[0]
-    fused = tuple(dict.fromkeys((*main.fuses, *sorted(IN_PLACE_FIRST | IN_PLACE_ANY))))
+    fused = tuple(dict.fromkeys((*main.fuses, *sorted(ELEMENTWISE))))
     yield (
         "fuse every elementwise operator into the layer before it",
         planned.on(_with_main(planned.profile, dataclasses.replace(main, fuses=fused))),

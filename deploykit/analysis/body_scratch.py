@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploykit.analysis.live_ranges import live_ranges
-from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
-from deploykit.core.dtypes import ELEMENT_TYPES, bits, size_bytes
+from deploykit.analysis.stored import stored_form
+from deploykit.artifacts.graph import GraphInfo, NodeInfo
 from deploykit.solve.memory.checked import checked_pack
 from deploykit.solve.memory.problem import PackingProblem, Rectangle
 
@@ -40,12 +40,13 @@ def _graph(graph: GraphInfo, alignment_bytes: int) -> Scratch:
     unsized: list[str] = []
     rectangles = []
     for name, live in live_ranges(graph).items():
-        size = _size(graph.tensor.get(name))
+        info = graph.tensor.get(name)
+        form = stored_form(info, info.dtype) if info else None
         end = count if name in graph.inputs else live.end  # the next turn's values are written beside them
-        if size is None:
+        if form is None:
             unsized.append(name)
-        elif size:
-            rectangles.append(Rectangle(size, live.first, end))
+        elif form.size_bytes:
+            rectangles.append(Rectangle(form.size_bytes, live.first, end))
     for step, node in enumerate(graph.nodes):
         inner = body_scratch(node, alignment_bytes)
         unsized += inner.unsized
@@ -53,17 +54,3 @@ def _graph(graph: GraphInfo, alignment_bytes: int) -> Scratch:
             rectangles.append(Rectangle(inner.size_bytes, step, step + 1))
     packed = checked_pack(PackingProblem(tuple(rectangles), alignment_bytes), node_limit=0)
     return Scratch(packed.bound.objective, tuple(unsized))
-
-
-def _size(info: TensorInfo | None) -> int | None:
-    if info is None or info.dtype not in ELEMENT_TYPES or not bits(info.dtype):
-        return None
-    shape = info.upper_bound if info.upper_bound is not None else info.shape
-    if shape is None:
-        return None
-    count = 1
-    for dim in shape:
-        if not isinstance(dim, int):
-            return None
-        count *= dim
-    return size_bytes(info.dtype, count)

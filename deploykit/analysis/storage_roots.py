@@ -24,6 +24,8 @@ _ANY_OPERAND = "Add And Div Max Mean Min Mod Mul Or Pow Sub Sum Where Xor"
 IN_PLACE_ANY = frozenset(_ANY_OPERAND.split())
 """As above, for any input that has the output's own shape (so that it isn't broadcast)."""
 
+ELEMENTWISE = IN_PLACE_FIRST | IN_PLACE_ANY
+
 
 VIEWS = frozenset({"Concat", "Slice", "Split", "Transpose"})
 """Their results may lie in other tensors' bytes, or the other way round."""
@@ -155,7 +157,7 @@ def _turn(union: Union, node: NodeInfo) -> None:
 
 def _reuse_input(union: Union, node: NodeInfo, step: int, before: int | None) -> None:
     """Let the result take the place of an input of its own shape whose block nobody reads after this node."""
-    if node.op not in IN_PLACE_FIRST | IN_PLACE_ANY or len([name for name in node.outputs if name]) != 1:
+    if node.op not in ELEMENTWISE or len([name for name in node.outputs if name]) != 1:
         return
     target = node.outputs[0]
     for source in node.inputs if node.op in IN_PLACE_ANY else node.inputs[:1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from deploykit.artifacts.graph import TensorInfo
@@ -20,10 +21,7 @@ class Stored:
     @property
     def size_bytes(self) -> int:
         """Its bytes; types below a byte are packed."""
-        count = 1
-        for dim in self.shape:
-            count *= dim
-        return size_bytes(self.dtype, count)
+        return size_bytes(self.dtype, math.prod(self.shape))
 
 
 def stored_tensors(partition: Partition, plan: PrecisionPlan) -> tuple[dict[str, Stored], tuple[str, ...]]:
@@ -35,7 +33,7 @@ def stored_tensors(partition: Partition, plan: PrecisionPlan) -> tuple[dict[str,
         graph = segment.graph
         for name in (*graph.inputs, *(name for node in graph.nodes for name in node.outputs if name)):
             info = graph.tensor.get(name)
-            form = info and _stored(info, dtypes.get(name, info.dtype))
+            form = info and stored_form(info, dtypes.get(name, info.dtype))
             if form:
                 stored[name] = form
             else:
@@ -43,7 +41,8 @@ def stored_tensors(partition: Partition, plan: PrecisionPlan) -> tuple[dict[str,
     return stored, tuple(dict.fromkeys(unsized))
 
 
-def _stored(info: TensorInfo, dtype: str) -> Stored | None:
+def stored_form(info: TensorInfo, dtype: str) -> Stored | None:
+    """Give how a tensor of this type lies in memory, at its largest; None where nobody knows its size."""
     shape = info.upper_bound if info.upper_bound is not None else info.shape
     if dtype not in ELEMENT_TYPES or not bits(dtype) or shape is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from deploykit.analysis.stored import Stored
@@ -53,7 +54,7 @@ def parts(node: NodeInfo, graph: GraphInfo, stored: Mapping[str, Stored]) -> tup
         return ()
     found: list[tuple[str, int]] = []
     for name, axis, start in _split(node, stored) if node.op == "Split" else _slice(node, graph, source):
-        row = _product(source.shape[axis + 1 :])
+        row = math.prod(source.shape[axis + 1 :])
         total = start * row * bits(source.dtype)
         if all(size == 1 for size in source.shape[:axis]) and total % 8 == 0 and name in stored:
             found.append((name, total // 8))
@@ -119,10 +120,3 @@ def _whole(node: NodeInfo, graph: GraphInfo, place: int, name: str) -> tuple[int
             [item for item in given if isinstance(item, int)] if isinstance(given, tuple) and given else None
         )
     return None if values is None else tuple(int(value) for value in values)
-
-
-def _product(sizes: Sequence[int]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total

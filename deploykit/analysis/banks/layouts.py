@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from deploykit.analysis.stored import Stored
 from deploykit.core.dtypes import bits, size_bytes
 from deploykit.core.profile import OnChipProfile
@@ -24,7 +26,4 @@ def laid_out_bytes(stored: Stored, on_chip: OnChipProfile) -> int:
         shape[1] = -(-shape[1] // block)  # blocks of channels: each pixel of a row holds one whole
     row = size_bytes(stored.dtype, shape[-1] * (block if len(shape) == 4 else 1))
     pitch = int(pitch_bytes) if pitch_bytes is not None else 1
-    rows = 1
-    for dim in shape[:-1]:
-        rows *= dim
-    return max(dense, rows * (-(-row // pitch) * pitch))
+    return max(dense, math.prod(shape[:-1]) * (-(-row // pitch) * pitch))

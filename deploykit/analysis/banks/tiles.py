@@ -13,16 +13,12 @@ from dataclasses import dataclass, replace
 
 from deploykit.analysis.banks.accesses import NetworkTraffic, Touch
 from deploykit.analysis.banks.legs import Tiling, Way
+from deploykit.analysis.storage_roots import ELEMENTWISE
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, TensorInfo
 from deploykit.artifacts.model import Partition
 from deploykit.solve.banks.problem import Need, Option
 
 WINDOWED = frozenset(("Conv", "MaxPool", "AveragePool", "LpPool"))
-_ONE_TO_ONE = """
-    Abs Add BatchNormalization Cast Ceil Clip Div Elu Erf Exp Floor HardSigmoid HardSwish LeakyRelu Max Min
-    Mul Neg PRelu Relu Round Sigmoid Sqrt Sub Tanh
-"""
-POINTWISE = frozenset(_ONE_TO_ONE.split())
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ def _rank4(info: TensorInfo | None) -> tuple[int, ...] | None:
 
 
 def _window(node: NodeInfo, graph: GraphInfo) -> _Window | None:
-    if node.op in POINTWISE:
+    if node.op in ELEMENTWISE:
         return _Window(1, 1)
     if node.op not in WINDOWED:
         return None

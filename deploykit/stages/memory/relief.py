@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from deploykit.analysis.storage_roots import IN_PLACE_ANY, IN_PLACE_FIRST
+from deploykit.analysis.storage_roots import ELEMENTWISE
 from deploykit.analysis.stored import Stored
 from deploykit.artifacts.graph import GraphInfo, NodeInfo, reads
 from deploykit.artifacts.memory import Arena, Buffer, Relief, Shortfall
@@ -17,7 +17,7 @@ MOST_CHANGES = 6
 PARTS = (2, 4, 8)
 """Into how many stripes of rows a tensor may be split."""
 
-_BY_ROWS = IN_PLACE_FIRST | IN_PLACE_ANY | {"Conv", "MaxPool", "AveragePool"}
+_BY_ROWS = ELEMENTWISE | {"Conv", "MaxPool", "AveragePool"}
 
 Pieces = Mapping[int, tuple[Rectangle, ...]]
 """What stands for a buffer (by index) instead of its one rectangle."""
@@ -237,6 +237,6 @@ def _rows(node: NodeInfo) -> int:
     """Give the rows of its input that one row of a node's result needs."""
     kernel = node.attribute("kernel_shape", (1, 1))
     spread = node.attribute("dilations", (1, 1))
-    height = kernel[0] if isinstance(kernel, tuple) and node.op not in IN_PLACE_FIRST | IN_PLACE_ANY else 1
+    height = kernel[0] if isinstance(kernel, tuple) and node.op not in ELEMENTWISE else 1
     apart = spread[0] if isinstance(spread, tuple) and spread else 1
     return (int(height) - 1) * int(apart) + 1
