@@ -89,7 +89,12 @@ def parse(document: Document, value_type: type[Value], loc: Location = (), data:
 
 def located(document: Document, loc: Location, what: str, fix: str = "") -> Fault:
     """Make a fault of a value in a document, with its file, line, column and dotted name."""
-    return Fault(f"{document.place(loc)}: {_dotted(loc)}", what, fix)
+    return Fault(dotted_place(document, loc), what, fix)
+
+
+def dotted_place(document: Document, loc: Location) -> str:
+    """Give a value's file, line, column and dotted name."""
+    return f"{document.place(loc)}: {_dotted(loc)}"
 
 
 def value_faults(value_type: Any, data: object) -> Iterator[tuple[Location, str]]:

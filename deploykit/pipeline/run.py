@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deploykit.artifacts.results import NetworkResults, RunResults, StepLine
-from deploykit.core.errors import DeploykitError, EnvironmentFault
+from deploykit.core.errors import DeploykitError, EnvironmentFault, InputError
 from deploykit.core.profile import load_profile
 from deploykit.core.store import Store, digest_bytes, disk_faults
 from deploykit.core.workspace import Progress, Workspace
@@ -28,6 +28,7 @@ from deploykit.pipeline.matrix import Combination, combinations
 from deploykit.pipeline.records import Records
 from deploykit.pipeline.runner import Artifacts, RunState, Unwatched, Watcher, run_steps
 from deploykit.pipeline.steps import Selection
+from deploykit.pipeline.toolchain_faults import toolchain_faults
 
 WORKSPACE_NAME = ".deploykit"
 
@@ -51,7 +52,7 @@ def load_contexts(pipeline: Path, overrides: Sequence[str], store: Store) -> tup
     """Read a pipeline's YAML; gives one context a combination of its matrix (one where it has none).
 
     Raises:
-        InputError: faults of the YAML or of the chip profile.
+        InputError: faults of the YAML; then those of the chip profile and of the toolchains, together.
     """
     config, document = load_config(pipeline, overrides)
     found = []
@@ -172,7 +173,13 @@ def _holder(path: Path) -> str:
 
 
 def _context(config: PipelineConfig, document: Document, combination: Combination, store: Store) -> Context:
-    profile, profile_path = load_profile(config.core.chip, beside=document.path.parent)
+    faults = list(toolchain_faults(config, document))
+    try:
+        profile, profile_path = load_profile(config.core.chip, beside=document.path.parent)
+    except InputError as error:
+        raise InputError(*error.faults, *faults) from error
+    if faults:
+        raise InputError(*faults)
     return Context(
         name=config.core.name + combination.suffix,
         config=config,

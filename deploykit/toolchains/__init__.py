@@ -44,6 +44,22 @@ def load_toolchain(name: str, where: str = "toolchain", *, folder: Path = Path()
     return cast("Toolchain", importlib.import_module(TOOLCHAINS[name]))
 
 
+def choose_chip(toolchain: Toolchain, given: str, where: str) -> str:
+    """Give the chip that is named, or a toolchain's only one.
+
+    Raises:
+        InputError: it has no such chip, or several and none is named.
+    """
+    chips = tuple(toolchain.capabilities().chips)
+    if not given and len(chips) == 1:
+        return chips[0]
+    if not given:
+        raise input_error(where, f"{toolchain.name} needs one", f"one of: {', '.join(chips)}")
+    if given not in chips:
+        raise input_error(where, f"{toolchain.name} has no chip {given!r}{did_you_mean(given, chips)}")
+    return given
+
+
 def _described(file: Path) -> Toolchain:
     from deploykit.toolchains.described import DescribedToolchain, read_description
 

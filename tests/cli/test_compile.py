@@ -58,7 +58,7 @@ def test_nothing_is_compiled_unless_asked(shell: Any) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("{toolchain: rkn}", "toolchain (of split or compile): no toolchain 'rkn', did you mean 'rknn'?"),
+        ("{toolchain: rkn}", "networks.toy.compile.toolchain: no toolchain 'rkn', did you mean 'rknn'?"),
         ("{toolchain: rknn}", "compile.chip: rknn needs one; one of: rk3588, rk3576"),
         ("{toolchain: rknn, chip: rk3588}", "toolchain rknn: it is not installed in"),
         ("{toolchain: reference, chip: rk3588}", "compile.chip: reference has no chip 'rk3588'"),
@@ -72,3 +72,14 @@ def test_wrong_sections_are_one_message(
     assert answer.code == 2
     assert said in answer.err
     assert "1 errors" not in answer.err
+
+
+def test_toolchain_and_chip_are_checked_before_any_step_with_the_profile(shell: Any) -> None:
+    settings = ("chip=rk35888", f"{COMPILE}={{toolchain: rknn}}", "networks.toy.split={toolchain: vla}")
+    words = [word for setting in settings for word in ("--set", setting)]
+    answer = shell.command("export", shell.pipeline, *words)
+    assert answer.code == 2
+    assert "rk35888" in answer.err
+    assert "networks.toy.compile.chip: rknn needs one; one of: rk3588" in answer.err
+    assert "networks.toy.split.toolchain: no toolchain 'vla', did you mean 'vela'?" in answer.err
+    assert not (shell.folder / ".deploykit" / "runs").exists()

@@ -9,13 +9,12 @@ from pathlib import Path
 from deploykit.artifacts.binaries import Binary, BinarySet
 from deploykit.artifacts.model import Partition
 from deploykit.artifacts.precision import PrecisionPlan
-from deploykit.core.errors import Fault, InputError, input_error
-from deploykit.core.names import did_you_mean
+from deploykit.core.errors import Fault, InputError
 from deploykit.core.workspace import Workspace
 from deploykit.stages.compile import CompileParams
 from deploykit.stages.compile.calibration import write_calibration
 from deploykit.tasks.protocol import Clip
-from deploykit.toolchains import load_toolchain
+from deploykit.toolchains import choose_chip, load_toolchain
 from deploykit.toolchains.environments import ready_environment, toolchain_root
 from deploykit.toolchains.jobs import make_job
 from deploykit.toolchains.protocol import Environment, Job, Toolchain
@@ -36,7 +35,7 @@ def compile_segments(
 ) -> BinarySet:
     """Compile every segment that is not for the CPU. Raises InputError as `compile_network` says."""
     toolchain = load_toolchain(params.toolchain, "compile.toolchain", folder=folder)
-    chip = _chip(toolchain, params.chip)
+    chip = choose_chip(toolchain, params.chip, "compile.chip")
     environment = ready_environment(toolchain, toolchain_root(root))
     host = [(segment.name, "planned for the CPU") for segment in partition.segments if segment.engine == CPU]
     refused = dict(_refused(partition, plan, toolchain, chip))
@@ -81,19 +80,6 @@ def compile_segments(
         params.options,
         params.time_limit_s,
     )
-
-
-def _chip(toolchain: Toolchain, given: str) -> str:
-    chips = tuple(toolchain.capabilities().chips)
-    if not given and len(chips) == 1:
-        return chips[0]
-    if not given:
-        raise input_error("compile.chip", f"{toolchain.name} needs one", f"one of: {', '.join(chips)}")
-    if given not in chips:
-        raise input_error(
-            "compile.chip", f"{toolchain.name} has no chip {given!r}{did_you_mean(given, chips)}"
-        )
-    return given
 
 
 def _refused(
