@@ -124,7 +124,7 @@ def _over_time(diff: Diff) -> Iterator[str]:
         yield from ("", "over time")
     for item in diff.over_time:
         also = f" (and {item['also']} other tensors)" if item["also"] else ""
-        sure = f" [{item['confidence']:.0%} of the frames that tell]" if item["confidence"] else ""
+        sure = f" [{100 * item['confidence']:.0f} % of the frames that tell]" if item["confidence"] else ""
         yield from _wrapped(
             f"    {item['tensor']}{also}: {item['kind']}: {item['explanation']}{sure}", "        "
         )

@@ -166,6 +166,8 @@ def calibrated_interval(costs: Sequence[NodeCost], profile: ChipProfile) -> Time
 
 def _beyond(kind: str, share: float, seen: float) -> str:
     if not kind:
-        return f"{share:.0%} of the time is by the data sheet's roofline: no measured network tells it"
-    most = f"had more than {seen:.0%} of it" if seen else "had any"
-    return f"{share:.0%} of the time is {kind}, and no measured network {most}"
+        return (
+            f"{100 * share:.0f} % of the time is by the data sheet's roofline: no measured network tells it"
+        )
+    most = f"had more than {100 * seen:.0f} % of it" if seen else "had any"
+    return f"{100 * share:.0f} % of the time is {kind}, and no measured network {most}"

@@ -159,7 +159,7 @@ def speculative_lines(cost: SpeculativeCost | None) -> Iterator[str]:
     yield ""
     yield (
         f"drafted by {cost.draft.family}, {count}: {cost.draft_tokens} tokens a round, "
-        f"{cost.acceptance:.0%} of them kept"
+        f"{100 * cost.acceptance:.0f} % of them kept"
     )
     yield f"tokens a round        {units.digits(cost.tokens_per_round)}"
     yield f"a draft step          {units.duration(cost.draft_step_s)}"

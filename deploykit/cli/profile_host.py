@@ -36,7 +36,7 @@ def measure(output: Path | None) -> None:
     print(f"bandwidth   {found.bandwidth_bytes_per_s / 1e9:.1f} GB/s, one core")
     print(
         f"fit         {held.networks} probes, each predicted without its family: median error "
-        f"{held.median_error:.0%}, roofline {held.spec_mean_error:.0%} in the mean"
+        f"{100 * held.median_error:.0f} %, roofline {100 * held.spec_mean_error:.0f} % in the mean"
     )
     print(path)
 

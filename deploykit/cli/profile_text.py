@@ -68,8 +68,8 @@ def _calibration_lines(item: Calibration) -> Iterator[Line]:
     rates, source = item.rates, item.source
     yield f"  calibration {item.engine} {item.scheme}  [fitted", source
     for held in item.held_out:
-        spec = f"the data sheet's roofline {held.spec_mean_error:.0%}"
-        yield f"    {held.method}, {held.networks} networks: error {held.mean_error:.1%}; {spec}", ""
+        spec = f"the data sheet's roofline {100 * held.spec_mean_error:.0f} %"
+        yield f"    {held.method}, {held.networks} networks: error {100 * held.mean_error:.1f} %; {spec}", ""
     shares = ", ".join(f"{name} {share:.2g}" for name, share in rates.efficiency.items())
     yield f"    share of {item.peak_ops_per_s / 1e12:.3g} T operations/s: {shares}", ""
     speeds = ", ".join(f"{name} {speed / 1e9:.3g}" for name, speed in rates.vector_bytes_per_s.items())

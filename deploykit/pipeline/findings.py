@@ -46,7 +46,7 @@ def _replay_findings(network: NetworkResults) -> Iterator[str]:
     for run in network.replay.runs if network.replay else ():
         if run.fault_count or not run.bit_equal:
             first = run.faults[0] if run.faults else "an output differs from the run without a plan"
-            yield f"{network.network}: the memory plan is wrong: {run.fault_count} faults, the first: {first}"
+            yield f"{network.network}: the memory plan is wrong, faults {run.fault_count}, the first: {first}"
 
 
 def _few(names: tuple[str, ...], most: int = 3) -> str:

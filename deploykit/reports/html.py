@@ -25,6 +25,7 @@ _FILTERS = {
     "quantity": units.quantity,
     "size": units.size,
     "duration": units.duration,
+    "count": units.count,
     "percent": units.percent,
     "decibel": units.decibel,
     "measure": units.measure,

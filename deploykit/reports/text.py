@@ -119,9 +119,9 @@ def _cross_check_words(check: CrossCheckView) -> str:
     said = f"{check.toolchain} for {check.chip}: {there} there, {units.duration(check.ours_s)} predicted here"
     if check.correlation is None:
         return said
-    far = sum(bool(row.reason) for segment in check.segments for row in segment.layers)
+    far = units.count(sum(bool(row.reason) for segment in check.segments for row in segment.layers), "layer")
     order = f"rank correlation over {check.compared} layers {check.correlation:.2f}"
-    return f"{said}; {order}, {far} layers differ by more than 2 times: see the report"
+    return f"{said}; {order}, more than 2 times apart {far}: see the report"
 
 
 def _network_remarks(network: NetworkView) -> Iterator[tuple[str, str]]:
@@ -159,16 +159,18 @@ def _banks_words(banks: BanksView) -> str:
     """Say what on-chip memory saves."""
     without = f"{units.size(banks.all_dram_bytes)} without on-chip memory"
     least = f"at least {units.size(banks.lower_bound_bytes)} by any plan"
-    where = f"{banks.bank_count} bank{'s' if banks.bank_count > 1 else ''} of {units.size(banks.bank_bytes)}"
+    where = f"{units.count(banks.bank_count, 'bank')} of {units.size(banks.bank_bytes)}"
     return f"{units.size(banks.traffic_bytes)} off chip a frame with {where}; {without}, {least}"
 
 
 def _replay_words(replay: ReplayRow) -> str:
     """Say what the run inside the planned memory showed."""
-    seen = f"{replay.reads} reads and {replay.outputs} outputs of {replay.frames} frames"
+    reads, outputs = units.count(replay.reads, "read"), units.count(replay.outputs, "output")
+    seen = f"{reads} and {outputs} of {units.count(replay.frames, 'frame')}"
     if replay.holds:
         return f"run inside the planned memory: {seen} bit-equal to the run without a plan"
-    return f"run inside the planned memory: {replay.fault_count} faults in {seen}: {replay.first_fault}"
+    faults = units.count(replay.fault_count, "fault")
+    return f"run inside the planned memory: {faults} in {seen}: {replay.first_fault}"
 
 
 def predicted_words(network: NetworkView) -> str | None:

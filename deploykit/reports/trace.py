@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from deploykit.artifacts.schedule import Schedule, ScheduledRun
+from deploykit.reports import units
 
 Event: TypeAlias = dict[str, Any]
 
@@ -31,7 +32,7 @@ def _track_names(schedule: Schedule) -> Iterator[Event]:
         yield {"ph": "M", "name": "process_name", "pid": pid, "args": {"name": name}}
         yield {"ph": "M", "name": "process_sort_index", "pid": pid, "args": {"sort_index": pid}}
     for tid, use in enumerate(schedule.engines):
-        label = f"{use.engine} {use.engine_index} ({use.utilisation:.0%})"
+        label = f"{use.engine} {use.engine_index} ({units.percent(use.utilisation)})"
         yield {"ph": "M", "name": "thread_name", "pid": ENGINES, "tid": tid, "args": {"name": label}}
     for tid, name in enumerate(_networks(schedule)):
         yield {"ph": "M", "name": "thread_name", "pid": NETWORKS, "tid": tid, "args": {"name": name}}

@@ -34,6 +34,11 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{digits(value)} {unit}".rstrip()
 
 
+def count(number: int, noun: str) -> str:
+    """Give a number of things: 1 block, 2 blocks."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size(value_bytes: float | None) -> str:
     """Give bytes with a decimal prefix."""
     return quantity(value_bytes, "B")

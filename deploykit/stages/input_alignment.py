@@ -97,7 +97,8 @@ def align_input(raw: Array, board: Array, contract: InputContract) -> InputAlign
     if best.left > EXPLAINED:
         text = (
             f"no way to place, turn or scale this frame gives the board's input; the nearest leaves "
-            f"{best.left:.0%} of its variance: another frame, a crop of its own, or a layout with gaps"
+            f"{100 * best.left:.0f} % of its variance: another frame, a crop of its own, or a layout with "
+            "gaps"
         )
         return InputAlignment((InputFinding("unexplained", text),), best.left)
     expected = to_tensor(raw, contract).astype(np.float64).reshape(-1)
@@ -191,9 +192,8 @@ def _findings(best: _Way, contract: InputContract, dtype: np.dtype[Any]) -> Iter
         text = f"the board's input holds {dtype} values, the contract says {contract.dtype}"
         yield InputFinding("type", text, f"dtype: {dtype}")
     if best.left > FILTER:
-        text = (
-            f"pixels differ by {best.left:.2%} of their variance: another resize filter, or another decoder"
-        )
+        share = f"{100 * best.left:.2f} % of their variance"
+        text = f"pixels differ by {share}: another resize filter, or another decoder"
         yield InputFinding("filter", text)
 
 

@@ -80,7 +80,7 @@ def test_a_draft_model_adds_its_lines(shell: Any) -> None:
     (shell.folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 56}))
     (shell.folder / "draft.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 4}))
     answer = shell.command("llm", "config.json", "--chip", "a6000", "--draft", "draft.json")
-    assert "drafted by qwen3, 219 Mparameters: 4 tokens a round, 70% of them kept" in answer.out
+    assert "drafted by qwen3, 219 Mparameters: 4 tokens a round, 70 % of them kept" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 100
     answer = shell.command(
         "llm", "config.json", "--chip", "a6000", "--draft", "draft.json", "--format", "json"

@@ -46,6 +46,6 @@ def test_frames_reach_from_release_to_end_and_a_missed_deadline_is_marked() -> N
 
 def test_tracks_are_named_and_events_stand_in_order_of_time() -> None:
     names = [event["args"]["name"] for event in events(two_frames(), "M") if "name" in event["args"]]
-    assert names == ["chip: engines", "chip: networks", "npu 0 (67%)", "cpu 0 (0%)", "bev"]
+    assert names == ["chip: engines", "chip: networks", "npu 0 (67 %)", "cpu 0 (0 %)", "bev"]
     times = [event["ts"] for event in json.loads(trace_json(two_frames()))["traceEvents"] if "ts" in event]
     assert times == sorted(times)

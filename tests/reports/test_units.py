@@ -47,6 +47,10 @@ def test_percent_never_shows_a_part_as_nothing(value: float, shown: str) -> None
     assert units.percent(value) == shown
 
 
+def test_one_thing_stands_in_the_singular() -> None:
+    assert [units.count(number, "block") for number in (0, 1, 2)] == ["0 blocks", "1 block", "2 blocks"]
+
+
 def test_a_cosine_near_one_shows_its_distance() -> None:
     assert units.cosine(0.98765) == "0.9877"
     assert units.cosine(0.99995) == "1 - 5.00e-05"

@@ -114,7 +114,7 @@ def test_chips_of_different_balance_get_different_plans(
 def test_the_reason_gives_intensity_and_ridge(net: Partition) -> None:
     found = plan(net, chip(1e9), PrecisionParams(policy="arithmetic_intensity"))
     assert reason(found, "features") == (
-        "Waits for memory: 136 operations a byte at w4a16, below the ridge of 500, and weights are 53% of its "
+        "Waits for memory: 136 operations a byte at w4a16, below the ridge of 500, and weights are 53 % of its "
         "bytes: small weights, safe activations."
     )
 

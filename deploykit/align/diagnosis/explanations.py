@@ -247,7 +247,7 @@ def _of_context(problem: Problem, as_read: Array, context: Context) -> Iterator[
             differs = ~((other == as_read) | (numpy.isnan(other) & numpy.isnan(as_read)))
             if differs.any():
                 share = float(differs.mean())
-                words = f"two runs of the board on the same input differ in {share:.1%} of the values"
+                words = f"two runs of the board on the same input differ in {100 * share:.1f} % of the values"
                 yield Explanation((Cause("nondeterminism", words),), 0.0, math.log(FLOOR), None)
     for name, other_reference in context.references.items():
         if other_reference.shape != problem.reference.shape or numpy.array_equal(

@@ -43,7 +43,7 @@ def by_intensity(cost: NodeCost, allowed: Sequence[Scheme], profile: ChipProfile
         at = cost.at(wide)
         smaller = WEIGHT_BITS[wide] <= WEIGHT_BITS[narrow]
         if smaller and at.intensity < _ridge(cost, wide, profile) and 2 * at.weight_bytes >= at.traffic_bytes:
-            share = f"weights are {at.weight_bytes / at.traffic_bytes:.0%} of its bytes"
+            share = f"weights are {100 * at.weight_bytes / at.traffic_bytes:.0f} % of its bytes"
             return wide, f"{_stands(cost, wide, profile)}, and {share}: small weights, safe activations."
     chosen = narrow or wide or _fastest(cost, allowed) or allowed[0]
     return chosen, f"{_stands(cost, chosen, profile)}; the fastest of {', '.join(allowed)}."

@@ -27,7 +27,7 @@ def test_a_late_board_in_its_own_layout(lab: Lab) -> None:
     (found,) = answer.result["over_time"]
     assert (found["kind"], found["tensor"], found["evidence"]) == ("lag", "t", {"frames": 1})
     text = lab.diff("--contract", declared, "--no-diagnosis").out
-    assert "t: lag: the board is 1 frame late: board(t) = reference(t - 1) [100% of the frames" in text
+    assert "t: lag: the board is 1 frame late: board(t) = reference(t - 1) [100 % of the frames" in text
 
 
 def test_frames_that_are_missing_in_the_middle_are_said(lab: Lab) -> None:

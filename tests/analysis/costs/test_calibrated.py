@@ -83,5 +83,5 @@ def test_a_kind_that_was_not_measured_widens_the_interval_and_says_so(
     assert interval.low_factor == pytest.approx(1 / interval.high_factor)
     assert interval.reasons == (
         "90 % of 12 networks that a fit had not seen lay within a factor 1.11",
-        "16% of the time is softmax, and no measured network had more than 10% of it",
+        "16 % of the time is softmax, and no measured network had more than 10 % of it",
     )
