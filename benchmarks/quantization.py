@@ -29,13 +29,13 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]  # it shi
     quantize_static,
 )
 
+from deploykit.analysis import storage_types
 from deploykit.analysis.float_rules import FLOAT_RULES
 from deploykit.analysis.flow import NetworkFlow, all_nodes
 from deploykit.analysis.fusion import fused_tensors
-from deploykit.analysis.storage_types import storage_types
 from deploykit.analysis.weight_rules import EIGHT_BITS, eight_bit_layers
 from deploykit.artifacts.model import Partition
-from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme, is_integer
+from deploykit.artifacts.precision import NodePrecision, PrecisionPlan, Scheme
 from deploykit.core.packages import package_file
 from deploykit.core.profile import load_profile
 from deploykit.core.runtime import open_session
@@ -169,26 +169,22 @@ def recogniser(workspace: Workspace) -> Partition:
     return split_model(model, (), profile=profile, params=SplitParams(proof_frames=1), workspace=workspace)
 
 
-def plan_of(network: Partition, scheme: Scheme) -> tuple[PrecisionPlan, float]:
+def plan_of(network: Partition, scheme: Scheme, *, chip: str = "rk3588") -> tuple[PrecisionPlan, float]:
     """Give every node the scheme that no rule speaks against, and the share of 4-bit weights.
 
-    What is computed as one is what RK3588's compiler computes so; the chip itself has w8a8 alone.
+    What is computed as one is what the compiler of `chip` computes so; RK3588 itself has w8a8 alone.
     """
     flow = NetworkFlow(network)
-    marks = [rule(flow) for rule in FLOAT_RULES]
-    floats = {node for found in marks for node in found.nodes}
+    floats = {node for rule in FLOAT_RULES for node in rule(flow).nodes}
     eight = eight_bit_layers(flow) if scheme in EIGHT_BITS else {}
     nodes = []
     for node in (node for segment in network.segments for node in all_nodes(segment.graph)):
         chosen: Scheme = EIGHT_BITS[scheme] if node.id in eight else scheme
         nodes.append(NodePrecision(node.id, "float32" if node.id in floats else chosen, ""))
-    schemes = {node.node: node.scheme for node in nodes}
-    owners = [item for found in marks for item in found.tensors.items()]
-    kept = [name for name, owner in owners if not is_integer(schemes[owner])]
-    engine = load_profile("rk3588")[0].engines[0]
+    engine = load_profile(chip)[0].engines[0]
     fused = fused_tensors(network, {node.node: engine for node in nodes})
-    plan = PrecisionPlan(network.network, tuple(nodes), storage_types(flow, schemes, kept), fused=fused)
-    return plan, four_bit_share(flow, schemes)
+    plan = dataclasses.replace(storage_types.plan_of(flow, tuple(nodes)), fused=fused)
+    return plan, four_bit_share(flow, plan.scheme_of())
 
 
 def four_bit_share(flow: NetworkFlow, schemes: Mapping[str, Scheme]) -> float:

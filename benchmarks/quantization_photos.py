@@ -28,9 +28,8 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]  # it shi
 )
 from PIL import Image
 
-from benchmarks.quantization import OFF, Lines, OrtNetwork, plan_of, read
+from benchmarks.quantization import OFF, Lines, OrtNetwork, plan_of, read, size_of
 from benchmarks.quantization_small import exported, sqnr_db
-from deploykit.artifacts.model import Partition
 from deploykit.core.packages import package_file
 from deploykit.core.store import Store
 from deploykit.core.workspace import Workspace
@@ -133,11 +132,6 @@ def row(exact: Array, found: Array, size: int, cpu_s: float, share: float) -> di
     same = float((exact.argmax(1) == found.argmax(1)).mean())
     figures = {"same_class": same, "sqnr_db": sqnr_db(exact, found), "four_bit_share": share}
     return figures | {"size_bytes": float(size), "cpu_s": cpu_s}
-
-
-def size_of(network: Partition) -> int:
-    """Give the bytes of all files."""
-    return sum(blob.size_bytes for segment in network.segments for blob in segment.files)
 
 
 def show(label: str, figures: dict[str, float]) -> None:
