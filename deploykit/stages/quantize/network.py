@@ -28,7 +28,7 @@ from deploykit.stages.quantize.layers import WeightUse, find_layers
 from deploykit.stages.quantize.params import QuantizeParams
 from deploykit.stages.quantize.placement import Placement, place
 from deploykit.stages.quantize.prepare import PreparedSegment, prepare
-from deploykit.stages.quantize.refine import hold_frames, refine
+from deploykit.stages.quantize.refine import Refined, hold_frames, refine
 from deploykit.stages.quantize.smooth import Smoothed, smooth
 from deploykit.stages.quantize.statistics import input_statistics
 from deploykit.stages.quantize.weights import RoundedWeight, round_weights
@@ -113,6 +113,7 @@ def quantize_network(
         ]
 
     models = emit(weights, {})
+    refined = Refined(weights, {})
     if layers and (params.bias_correction or params.rounding != "nearest"):
         frames = hold_frames(partition, clips, count=calibration.frames, workspace=workspace)
         refined = refine(prepared, models, layers, frames, weights, parameters, placement, params=params)
@@ -134,6 +135,7 @@ def quantize_network(
             *(notice for each in folded for notice in each.notices),
             *equalised.notices,
             *smoothed.notices,
+            *refined.notices,
             *halved,
         ),
     )

@@ -41,6 +41,7 @@ class Refined:
 
     weights: dict[WeightUse, RoundedWeight]
     corrections: dict[str, Array]
+    notices: tuple[str, ...] = ()
 
 
 def hold_frames(
@@ -97,6 +98,7 @@ def refine(
         own = [layer for layer in layers if layer.segment is segment]
         walk = _walk(segment, model, own, (floats, integers), later)
         if walk is None:
+            found.notices = (_unseen(segment),)
             break
         for layer, corrects in walk.events:
             if corrects and params.bias_correction:
@@ -107,6 +109,14 @@ def refine(
                 walk.put_weights(layer, found.weights[layer.use])
         walk.finish()
     return found
+
+
+def _unseen(segment: PreparedSegment) -> str:
+    size = f"more than {INLINE_BYTES / 2**30:.3g} GiB"
+    return (
+        f"{segment.segment.name} has too many weights to be run node by node ({size}): "
+        "from there on weights go to the nearest code, and biases make up for nothing"
+    )
 
 
 @dataclass(frozen=True)

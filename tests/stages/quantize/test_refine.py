@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy
+import pytest
 
+from deploykit.stages.quantize import refine
 from tests.stages.quantize.test_narrow import clip_of, noise, plan_of, quantized, sqnr_db
 
 if TYPE_CHECKING:
@@ -52,3 +54,14 @@ def test_products_whose_biases_come_later(bench: Bench) -> None:
         for rounding in ("descent", "nearest")
     )
     assert after > before
+
+
+def test_a_segment_too_large_to_be_run_node_by_node_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "INLINE_BYTES", -1)
+    text = "g (float[1,6,8,8] x) => (float[1,4,8,8] y) { y = Conv (x, w) }"
+    net = bench.whole(bench.model(text, w=noise(4, 6, 1, 1)))
+    result = quantized(bench, net, plan_of(net, "w4a8"), clip_of(1, 6, 8, 8))
+    (notice,) = [notice for notice in result.notices if "too many weights" in notice]
+    assert notice.startswith(f"{net.segments[0].name} has too many weights to be run node by node")
